@@ -1,0 +1,102 @@
+"""Errors that a caller may react to; each carries its numbers as attributes."""
+
+from collections.abc import Iterable, Sequence
+
+
+class GalaxyloopError(Exception):
+    """Base of every error that galaxyloop raises on purpose: bad input, with the remedy."""
+
+
+class ConfigError(GalaxyloopError, ValueError):
+    """A config has an unknown key, a missing key, or a value of the wrong type."""
+
+
+class DecisionTreeError(GalaxyloopError, ValueError):
+    """A decision tree contradicts itself: unknown parent, cycle, parents that overlap."""
+
+
+class UnknownNameError(GalaxyloopError, KeyError):
+    """A name is not in one of the registries (campaigns, encoders, objectives ...).
+
+    Attributes:
+        name: what was asked for.
+        known: what there is.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Say what there is instead."""
+        self.name = name
+        self.known = sorted(known)
+        self.message = f"there is no {kind} '{name}'; choose one of: {', '.join(self.known)}"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        """The message, without KeyError's quotes."""
+        return self.message
+
+
+class VoteTableError(GalaxyloopError, ValueError):
+    """A table cannot be read as vote counts of a campaign."""
+
+
+class ManifestError(GalaxyloopError, ValueError):
+    """A manifest cannot be read: a column is missing or the file is not a table."""
+
+
+class NoMatchingVotesError(GalaxyloopError, ValueError):
+    """The ids of the votes and the ids of the manifest have (nearly) nothing in common.
+
+    Attributes:
+        n_matching: ids in both.
+        n_votes: ids with votes.
+        n_galaxies: ids in the manifest.
+    """
+
+    def __init__(self, vote_ids: Sequence[str], survey_ids: Sequence[str], n_matching: int) -> None:
+        """Show the counts and an example of each side."""
+        self.n_matching = n_matching
+        self.n_votes = len(vote_ids)
+        self.n_galaxies = len(survey_ids)
+        super().__init__(
+            f"{n_matching} of the {self.n_votes} ids with votes are among the {self.n_galaxies} "
+            f"galaxies of the manifest; votes look like {list(vote_ids[:3])}, the manifest like "
+            f"{list(survey_ids[:3])}; give both the same id_str"
+        )
+
+
+class TooManyRejectsError(GalaxyloopError, ValueError):
+    """More rows, images or galaxies were rejected than the config allows.
+
+    Attributes:
+        n_rejected: how many were rejected.
+        n_read: out of how many.
+        max_reject_rate: the bound, a share from 0 to 1.
+        reasons: the most frequent reasons with their counts.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        n_rejected: int,
+        n_read: int,
+        max_reject_rate: float,
+        reasons: dict[str, int],
+    ) -> None:
+        """Show the numbers, the bound and the most frequent reasons."""
+        self.n_rejected = n_rejected
+        self.n_read = n_read
+        self.max_reject_rate = max_reject_rate
+        self.reasons = reasons
+        counted = "; ".join(f"{count} x {reason}" for reason, count in list(reasons.items())[:5])
+        super().__init__(
+            f"{n_rejected} of {n_read} {what} were rejected, more than max_reject_rate="
+            f"{max_reject_rate:g} allows ({counted}); mend the input or raise max_reject_rate"
+        )
+
+
+class ShardError(GalaxyloopError, ValueError):
+    """A cutout shard is damaged or does not fit the others."""
+
+
+class CheckpointError(GalaxyloopError, ValueError):
+    """A checkpoint is damaged, of another kind, or does not fit the request."""
