@@ -100,3 +100,28 @@ class ShardError(GalaxyloopError, ValueError):
 
 class CheckpointError(GalaxyloopError, ValueError):
     """A checkpoint is damaged, of another kind, or does not fit the request."""
+
+
+class CatalogueError(GalaxyloopError, ValueError):
+    """Predictions or a catalogue are damaged, cannot be traced, or belong to another tree."""
+
+
+class PretrainedWeightsError(GalaxyloopError, RuntimeError):
+    """Pretrained encoder weights were asked for and cannot be fetched."""
+
+
+class NoTrainingDataError(GalaxyloopError, ValueError):
+    """A split has no galaxy with both a cutout and votes.
+
+    Attributes:
+        counts: how many galaxies there are at each step of the match.
+    """
+
+    def __init__(self, what: str, counts: dict[str, int]) -> None:
+        """Show where the galaxies got lost."""
+        self.counts = counts
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        super().__init__(
+            f"{what} ({listed}); check that cutouts, votes and splits share their id_str, and that "
+            "the split shares are large enough"
+        )
