@@ -1,0 +1,176 @@
+"""Artefacts: directories that travel between tasks and are known by the digest of their content.
+
+Flyte keys a file or directory by its path. An artefact's literal is a typed blob whose last path
+component is the digest, and every alias below carries the digest as Flyte's hash, so that a task
+that takes an artefact is cached on content wherever the bytes happen to lie.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, TypeVar
+
+from flytekit import FlyteContext, FlyteContextManager, HashMethod
+from flytekit.core.type_engine import TypeTransformerFailedError
+from flytekit.extend import TypeEngine, TypeTransformer
+from flytekit.models.core.types import BlobType
+from flytekit.models.literals import Blob, BlobMetadata, Literal, Scalar
+from flytekit.models.types import LiteralType
+
+A = TypeVar("A", bound="Artefact")
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A directory with a digest of its content; subclasses name what it holds."""
+
+    kind: ClassVar[str] = "artefact"
+
+    uri: str
+    """Where the directory lies: a local path or an object-store address."""
+    digest: str
+    """SHA-256 over the content, computed by the library that wrote it."""
+
+    def download(self) -> Path:
+        """The directory as a local path; fetched once if it lies elsewhere."""
+        access = FlyteContextManager.current_context().file_access
+        if not access.is_remote(self.uri):
+            return Path(self.uri)
+        local = Path(access.get_random_local_directory()) / self.digest
+        access.get_data(self.uri, str(local), is_multipart=True)
+        return local
+
+
+@dataclass(frozen=True)
+class SurveyVersionDirectory(Artefact):
+    """A survey version: its galaxies and the list of its immutable chunks."""
+
+    kind: ClassVar[str] = "survey-version"
+
+
+@dataclass(frozen=True)
+class SurveyChunkDirectory(Artefact):
+    """One chunk of a survey: manifest rows to be cut out together."""
+
+    kind: ClassVar[str] = "survey-chunk"
+
+
+@dataclass(frozen=True)
+class CutoutShardDirectory(Artefact):
+    """Packed cutouts of one chunk with index and rejects."""
+
+    kind: ClassVar[str] = "cutout-shard"
+
+
+@dataclass(frozen=True)
+class VoteTableDirectory(Artefact):
+    """Accepted votes, rejects and summary."""
+
+    kind: ClassVar[str] = "vote-table"
+
+
+@dataclass(frozen=True)
+class CheckpointDirectory(Artefact):
+    """Weights, config, learning log and environment of one trained model."""
+
+    kind: ClassVar[str] = "checkpoint"
+
+
+@dataclass(frozen=True)
+class EvaluationDirectory(Artefact):
+    """Held-out predictions, metrics and calibration of one checkpoint."""
+
+    kind: ClassVar[str] = "evaluation"
+
+
+@dataclass(frozen=True)
+class PredictionDirectory(Artefact):
+    """Posterior summaries of one shard by one checkpoint."""
+
+    kind: ClassVar[str] = "prediction"
+
+
+@dataclass(frozen=True)
+class CatalogueDirectory(Artefact):
+    """A Bayesian catalogue with its provenance in the footer."""
+
+    kind: ClassVar[str] = "catalogue"
+
+
+@dataclass(frozen=True)
+class AcquisitionDirectory(Artefact):
+    """The ranked list of galaxies to ask volunteers about next."""
+
+    kind: ClassVar[str] = "acquisition"
+
+
+@dataclass(frozen=True)
+class ReportDirectory(Artefact):
+    """One self-contained HTML page."""
+
+    kind: ClassVar[str] = "report"
+
+
+_by_digest = HashMethod(lambda artefact: str(artefact.digest))
+
+SurveyVersion = Annotated[SurveyVersionDirectory, _by_digest]
+SurveyChunk = Annotated[SurveyChunkDirectory, _by_digest]
+CutoutShard = Annotated[CutoutShardDirectory, _by_digest]
+VoteTable = Annotated[VoteTableDirectory, _by_digest]
+Checkpoint = Annotated[CheckpointDirectory, _by_digest]
+Evaluation = Annotated[EvaluationDirectory, _by_digest]
+Prediction = Annotated[PredictionDirectory, _by_digest]
+Catalogue = Annotated[CatalogueDirectory, _by_digest]
+Acquisition = Annotated[AcquisitionDirectory, _by_digest]
+Report = Annotated[ReportDirectory, _by_digest]
+
+ARTEFACTS: tuple[type[Artefact], ...] = (
+    SurveyVersionDirectory,
+    SurveyChunkDirectory,
+    CutoutShardDirectory,
+    VoteTableDirectory,
+    CheckpointDirectory,
+    EvaluationDirectory,
+    PredictionDirectory,
+    CatalogueDirectory,
+    AcquisitionDirectory,
+    ReportDirectory,
+)
+
+
+class ArtefactTransformer(TypeTransformer[A]):
+    """Between an artefact and a Flyte blob whose format is the artefact's kind."""
+
+    def __init__(self, artefact_type: type[A]) -> None:
+        """Serve one artefact type."""
+        super().__init__(artefact_type.__name__, artefact_type)
+        self._type = artefact_type
+        self._blob = BlobType(artefact_type.kind, BlobType.BlobDimensionality.MULTIPART)
+
+    def get_literal_type(self, t: type[A]) -> LiteralType:
+        """A multipart blob; its format keeps a checkpoint from passing for a shard."""
+        return LiteralType(blob=self._blob)
+
+    def to_literal(
+        self, ctx: FlyteContext, python_val: A, python_type: type[A], expected: LiteralType
+    ) -> Literal:
+        """Upload from a pod; refer to the path in a local run."""
+        uri = python_val.uri
+        state = ctx.execution_state
+        is_local = state is None or state.is_local_execution()
+        if not is_local and not ctx.file_access.is_remote(uri):
+            remote = os.path.join(ctx.file_access.get_random_remote_directory(), python_val.digest)
+            uri = str(ctx.file_access.put_data(uri, remote, is_multipart=True))
+        return Literal(scalar=Scalar(blob=Blob(metadata=BlobMetadata(type=self._blob), uri=uri)))
+
+    def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: type[A]) -> A:
+        """The artefact at the blob's address; nothing is downloaded yet."""
+        kind = lv.scalar.blob.metadata.type.format
+        if kind != self._type.kind:
+            raise TypeTransformerFailedError(f"expected a {self._type.kind}, got a {kind}")
+        uri = str(lv.scalar.blob.uri).rstrip("/")
+        return self._type(uri=uri, digest=uri.rsplit("/", 1)[-1])
+
+
+for _artefact_type in ARTEFACTS:
+    TypeEngine.register(ArtefactTransformer(_artefact_type))

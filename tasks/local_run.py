@@ -1,0 +1,85 @@
+"""What a local run needs that Flyte does not give: a durable store and short refusals.
+
+Flyte's local cache database lies in the home directory and the outputs it points at in temporary
+folders that anything may empty (flyteorg/flyte#6393, #5613). Here both live in one store beside
+the project, made and deleted together. In a pod nothing of this applies.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+from flytekit.clis.sdk_in_container import utils as command_line
+from flytekit.core import data_persistence, local_cache
+
+from galaxyloop.errors import GalaxyloopError
+from schemas.artefacts import Artefact
+
+A = TypeVar("A", bound=Artefact)
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def is_in_pod() -> bool:
+    """Whether Flyte runs this process in a container of a cluster."""
+    return "FLYTE_INTERNAL_EXECUTION_ID" in os.environ
+
+
+def store_directory() -> Path:
+    """Where local results live: ``GALAXYLOOP_STORE``, else ``.galaxyloop`` beside the project."""
+    return Path(os.environ.get("GALAXYLOOP_STORE", PROJECT / ".galaxyloop")).resolve()
+
+
+def install() -> None:
+    """Point Flyte's local cache and outputs at the store, once, before any task runs.
+
+    The cache's name holds the store's own path: a project that is copied with its store starts
+    with an empty cache instead of pointing into the original.
+    """
+    if is_in_pod():
+        return
+    store = store_directory()
+    place = hashlib.sha256(str(store).encode()).hexdigest()[:12]
+    local_cache.CACHE_LOCATION = str(store / f"cache-{place}")
+    data_persistence.default_local_file_access_provider._raw_output_prefix = f"{store}/raw/"  # noqa: SLF001
+    command_line.pretty_print_exception = _print_briefly
+
+
+def new_directory(name: str) -> Path:
+    """A directory for a task to write: does not exist yet, beside where it will be kept."""
+    if is_in_pod():
+        return Path(tempfile.mkdtemp()) / name
+    scratch = store_directory() / "unfinished"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=scratch)) / name
+
+
+def keep(directory: Path, artefact_type: type[A], digest: str) -> A:
+    """Wrap a finished directory; locally it moves into the store under its digest.
+
+    What the store already has under that digest has the same content, and stays.
+    """
+    if is_in_pod():
+        return artefact_type(uri=str(directory), digest=digest)
+    target = store_directory() / artefact_type.kind / digest
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        os.replace(directory, target)
+    shutil.rmtree(directory.parent)
+    return artefact_type(uri=str(target), digest=digest)
+
+
+_print_in_full = command_line.pretty_print_exception
+
+
+def _print_briefly(error: Exception, verbosity: int = 1) -> None:
+    """A refusal in a few lines; a traceback for what nobody foresaw or with ``-v``."""
+    if isinstance(error, GalaxyloopError) and verbosity == 0:
+        text = str(error.args[0]) if error.args else str(error)
+        command_line.click.secho(text, fg="red", err=True)
+        sys.exit(1)
+    _print_in_full(error, verbosity)
