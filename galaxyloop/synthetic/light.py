@@ -153,7 +153,7 @@ def _components_of(galaxy: Galaxy) -> list[tuple[float, np.ndarray, Profile]]:
     ring = 0.5 * galaxy.ring_strength * disk
     arms = 0.62 * galaxy.arm_contrast * (disk - bar - ring) if galaxy.n_arms else 0.0
     tails = (
-        0.3 * galaxy.tidal_strength * (disk - bar - ring - arms) if galaxy.companion_share else 0.0
+        0.5 * galaxy.tidal_strength * (disk - bar - ring - arms) if galaxy.companion_share else 0.0
     )
     disk_colour = RED_DISK + np.float32(galaxy.blueness) * (BLUE_DISK - RED_DISK)
     young_colour = RED_DISK + np.float32(galaxy.blueness) * (YOUNG_STARS - RED_DISK)
@@ -186,7 +186,7 @@ def _disk(galaxy: Galaxy, frame: Frame) -> Plane:
     edge = float(np.clip((galaxy.inclination_deg - 78) / 5, 0, 1))
     if edge == 0:
         return face_on
-    height = np.float32(0.11 + 0.5 * np.cos(np.radians(galaxy.inclination_deg)))
+    height = np.float32(0.15 + 0.5 * np.cos(np.radians(galaxy.inclination_deg)))
     sheet = (
         np.exp(-1.5 * np.sqrt(frame.along**2 + 0.04))
         / np.cosh(np.clip(frame.across / height, -40, 40)) ** 2
@@ -204,7 +204,7 @@ def _bar(galaxy: Galaxy, frame: Frame) -> Plane:
     across = np.abs(frame.radius * np.sin(frame.angle - turn)) / np.float32(
         0.24 * galaxy.bar_length
     )
-    profile: Plane = np.exp(-((along**3 + across**2.2) ** np.float32(1.1)))
+    profile: Plane = np.exp(-((along**3 + across**3) ** np.float32(0.8)))
     return profile
 
 
@@ -226,31 +226,34 @@ def _arms(galaxy: Galaxy, frame: Frame) -> Plane:
     # One arm must be as narrow on the image as one of many, hence a sharper ridge for few arms.
     sharpness = np.float32(5.0 / max(galaxy.n_arms, 1) ** 0.7)
     ridge = np.exp(sharpness * (np.cos(phase) - 1))
-    opening = 1 / (1 + np.exp(-(frame.radius - np.float32(start)) / np.float32(0.09)))
-    fading = (
-        np.exp(np.float32(-1.1) * frame.radius)
-        * (1 + ragged * np.tanh(frame.raggedness))
-        / (1 + np.exp((frame.radius - np.float32(2.6)) / np.float32(0.25)))
-    )
+    opening = _smooth_step((frame.radius - np.float32(start)) / np.float32(0.09))
+    fading = np.exp(np.float32(-1.1) * frame.radius) * (1 + ragged * np.tanh(frame.raggedness))
+    fading = fading * _smooth_step((np.float32(2.6) - frame.radius) / np.float32(0.25))
     profile: Plane = (ridge * opening * fading).astype(np.float32)
     return profile
+
+
+def _smooth_step(value: Plane) -> Plane:
+    """From 0 to 1, without the overflow of a plain logistic."""
+    step: Plane = 0.5 * (1 + np.tanh(0.5 * value))
+    return step
 
 
 def _tails(galaxy: Galaxy, frame: Frame) -> Plane:
     """Two curved tails, the stronger one away from the companion."""
     away = np.float32(np.radians(galaxy.companion_angle_deg - galaxy.position_angle_deg) + np.pi)
-    sweep = frame.angle - away - np.float32(0.75) * (frame.radius - 1)
+    sweep = frame.angle - away - np.float32(0.6) * (frame.radius - 1)
     width = np.float32(0.25) + np.float32(0.12) / np.maximum(frame.radius, 0.3)
     main = np.exp(-((1 - np.cos(sweep)) / width**2) * 1.2)
     other = np.exp(-((1 + np.cos(sweep)) / width**2) * 1.2)
-    fading = frame.radius**1.5 * np.exp(-frame.radius / np.float32(0.75))
+    fading = frame.radius**2 * np.exp(-frame.radius / np.float32(0.7))
     profile: Plane = ((main + 0.45 * other) * fading).astype(np.float32)
     return profile
 
 
 def _clumps(galaxy: Galaxy, frame: Frame, rng: np.random.Generator) -> Plane:
     """Star-forming clumps on the disk, brighter on arms and rings; they sum to one."""
-    where = _disk(galaxy, frame) ** np.float32(0.75)
+    where = _disk(galaxy, frame)
     where = where / where.sum() + 1e-9
     for strength, profile in (
         (galaxy.arm_contrast * (galaxy.n_arms > 0), _arms),
@@ -260,11 +263,11 @@ def _clumps(galaxy: Galaxy, frame: Frame, rng: np.random.Generator) -> Plane:
             shape = profile(galaxy, frame)
             where = (1 - strength) * where + strength * shape / max(shape.sum(), 1e-6)
     cumulative = np.cumsum(where.ravel(), dtype=np.float64)
-    n_clumps = 5 + int(40 * galaxy.clumpiness) + int(rng.integers(0, 6))
+    n_clumps = 4 + int(30 * galaxy.clumpiness) + int(rng.integers(0, 6))
     places = np.searchsorted(cumulative, rng.random(n_clumps) * cumulative[-1] * 0.999999)
     clumps = np.zeros(where.size, np.float32)
     np.add.at(clumps, places, rng.pareto(1.6, n_clumps).astype(np.float32).clip(0, 6) + 0.25)
-    size = max(0.05 / frame.softening * 0.5, 0.4)
+    size = max(0.035 / frame.softening, 0.4)
     spread: Plane = cv2.GaussianBlur((clumps / clumps.sum()).reshape(where.shape), (0, 0), size)
     return spread
 

@@ -108,15 +108,10 @@ def _oddity(seen: Impression) -> float:
     return 5.5 * strangest - 2.6 + 1.0 * seen.artifact
 
 
-def _n_arms_seen(seen: Impression) -> float:
-    """Arms blur into one another when ragged."""
-    return float(seen.galaxy.n_arms)
-
-
 def _arm_count(target: float) -> Score:
     """Volunteers miscount by one more easily when there are many or ragged arms."""
     return lambda seen: _near(
-        _n_arms_seen(seen), target, 0.4 + 0.5 * seen.galaxy.arm_raggedness + 0.05 * target
+        seen.galaxy.n_arms, target, 0.4 + 0.5 * seen.galaxy.arm_raggedness + 0.05 * target
     )
 
 
@@ -137,7 +132,7 @@ def _flatness(target: float) -> Score:
 
 def _cannot_tell(seen: Impression) -> float:
     """Ragged, faint arms are hard to count."""
-    return -3.0 + 3.0 * seen.galaxy.arm_raggedness - 2.0 * seen.arms
+    return 1.5 + 2.5 * seen.galaxy.arm_raggedness - 7.0 * min(seen.arms, 0.6)
 
 
 _YES_ARMS: Score = lambda seen: 9.0 * seen.arms - 2.6  # noqa: E731 - scores stand in a table

@@ -57,9 +57,9 @@ def add_artifacts(light: Light, galaxy: Galaxy, rng: np.random.Generator) -> Non
             - np.float32(shift)
         )
         # Each band sees the satellite at another time, so a trail has a single colour.
-        colour = np.roll(np.array([1.0, 0.12, 0.05], np.float32), int(rng.integers(0, 3)))
+        colour = np.roll(np.array([1.0, 0.15, 0.1], np.float32), int(rng.integers(0, 3)))
         trail = np.exp(-0.5 * (across / np.float32(rng.uniform(1.2, 2.2))) ** 2)
-        light += trail[..., None] * (colour * np.float32(60 * galaxy.trail_strength))
+        light += trail[..., None] * (colour * np.float32(16 * galaxy.trail_strength))
 
 
 def _star(
@@ -70,7 +70,7 @@ def _star(
 ) -> Light:
     """Saturated core, Moffat halo, and two crossed diffraction spikes."""
     squared = dx**2 + dy**2
-    core = (1 + squared / np.float32(9.0 + 30 * strength**2)) ** np.float32(-2.2)
+    core = (1 + squared / np.float32(5.0 + 16 * strength**2)) ** np.float32(-2.2)
     halo = (1 + squared / np.float32(150.0)) ** np.float32(-1.4)
     turn = np.radians(rng.uniform(40, 50))
     first = np.float32(np.cos(turn)) * dx + np.float32(np.sin(turn)) * dy
@@ -81,7 +81,7 @@ def _star(
     )
     warmth = rng.uniform(-0.25, 0.35)
     colour = np.array([1 + warmth, 1.0, 1 - warmth], np.float32)
-    brightness = 900 * core + 14 * strength * halo + 110 * strength * spikes
+    brightness = 1500 * core + 22 * strength * halo + 60 * strength * spikes
     star: Light = (brightness[..., None] * colour).astype(np.float32)
     return star
 
@@ -94,7 +94,7 @@ def observe(light: Light, noise: float, rng: np.random.Generator) -> Light:
     grain = rng.standard_normal(light.shape, dtype=np.float32)
     # Images are resampled to the galaxy's size, which correlates the noise of neighbours.
     grain = cv2.GaussianBlur(grain, (0, 0), 0.6) * np.float32(1.8)
-    band_noise = np.array([1.15, 0.8, 1.0], np.float32) * np.float32(0.75 * noise)
+    band_noise = np.array([1.15, 0.8, 1.0], np.float32) * np.float32(0.55 * noise)
     background = np.float32(0.2 * noise) * smooth_field(rng, size, n_cells=4)
     observed: Light = light + band_noise * np.sqrt(variance) * grain + background[..., None]
     return observed
@@ -103,15 +103,17 @@ def observe(light: Light, noise: float, rng: np.random.Generator) -> Light:
 def stretch_to_rgb(light: Light) -> UInt8[np.ndarray, "y x band"]:
     """Colour image by the asinh stretch of Lupton et al. (2004, astro-ph/0312483).
 
-    The hue is kept where a band would saturate.
+    Where a band saturates the hue is half kept.
     """
-    softening, stretch, black_level = np.float32(8.0), np.float32(16.0), np.float32(1.2)
+    softening, stretch, black_level = np.float32(8.0), np.float32(17.0), np.float32(0.55)
     lifted = light + black_level
     mean = np.maximum(lifted.mean(axis=2, keepdims=True), np.float32(1e-3))
     scaled = lifted * (np.arcsinh(softening * mean / stretch) / (softening * mean))
-    scaled = scaled * np.float32(2.1)
-    brightest = np.maximum(scaled.max(axis=2, keepdims=True), 1.0)
+    scaled = scaled * np.float32(2.0)
+    brightest = scaled.max(axis=2, keepdims=True)
+    # Half-way between keeping the hue and clipping each band: bright centres fade to white.
+    scaled = scaled / np.sqrt(np.maximum(brightest, 1.0))
     rgb: UInt8[np.ndarray, "y x band"] = (
-        np.clip(scaled / brightest, 0, 1) * np.float32(255) + np.float32(0.5)
+        np.clip(scaled, 0, 1) * np.float32(255) + np.float32(0.5)
     ).astype(np.uint8)
     return rgb
