@@ -125,3 +125,11 @@ class NoTrainingDataError(GalaxyloopError, ValueError):
             f"{what} ({listed}); check that cutouts, votes and splits share their id_str, and that "
             "the split shares are large enough"
         )
+
+
+class StorageError(GalaxyloopError, OSError):
+    """A place cannot be read or written now; trying again later may help."""
+
+
+class ReportError(GalaxyloopError, ValueError):
+    """A report's content contradicts itself."""

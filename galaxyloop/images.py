@@ -1,0 +1,175 @@
+"""From the bytes of a JPEG or PNG file to a square RGB cutout, or the reason why not."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torchvision.io import ImageReadMode, decode_jpeg
+
+Pixels = UInt8[np.ndarray, "y x band"]
+
+_JPEG_START = b"\xff\xd8\xff"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_TEXT_STARTS = {
+    b"<!doctype html": "an HTML page instead of an image",
+    b"<html": "an HTML page instead of an image",
+    b"<?xml": "an XML document instead of an image",
+    b"<error": "an XML document instead of an image",
+    b"{": "a JSON document instead of an image",
+    b"version https://git-lfs": "a Git LFS pointer instead of an image",
+    b"simple  =": "a FITS file; give JPEG or PNG",
+}
+
+
+class ImageRejectedError(Exception):
+    """An image that cannot become a cutout.
+
+    Attributes:
+        reason: the same words for all images of this kind.
+        value: what was found in this one.
+    """
+
+    def __init__(self, reason: str, value: str) -> None:
+        """Keep both, and show both."""
+        self.reason = reason
+        self.value = value
+        super().__init__(f"{reason}: {value}")
+
+
+@dataclass(frozen=True)
+class ImageBounds:
+    """What an image may measure before it is decoded."""
+
+    max_image_px: int
+    min_side_px: int
+
+
+def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
+    """Decode a JPEG or PNG to 8-bit RGB; grey is repeated, alpha dropped, 16 bits scaled.
+
+    The size is read from the header first, so that a small file cannot unpack into more memory
+    than allowed. PNG goes through OpenCV: torchvision 0.29 ends the process on a damaged one.
+
+    Raises:
+        ImageRejectedError: not an image, damaged, truncated, too large or too small.
+    """
+    if content.startswith(_JPEG_START):
+        _check_size(_jpeg_size(content), bounds)
+        return _decode_jpeg(content)
+    if content.startswith(_PNG_START):
+        _check_size(_png_size(content), bounds)
+        return _decode_png(content)
+    raise _not_an_image(content)
+
+
+def cut_out(image: Pixels, centre_fraction: float, size_px: int) -> Pixels:
+    """The central square of an image, resampled once to the wanted size.
+
+    Shrinking averages over area, which is its own antialiasing; enlarging interpolates linearly.
+
+    Args:
+        image: any size.
+        centre_fraction: the square's side as a share of the shorter side, in (0, 1].
+        size_px: side of the result.
+    """
+    height, width = image.shape[:2]
+    side = max(1, round(centre_fraction * min(height, width)))
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(image[top : top + side, left : left + side])
+    if side == size_px:
+        return square
+    how = cv2.INTER_AREA if side > size_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (size_px, size_px), interpolation=how), dtype=np.uint8)
+
+
+def _check_size(size_px: tuple[int, int], bounds: ImageBounds) -> None:
+    """Neither a decompression bomb nor a thumbnail."""
+    width, height = size_px
+    if width * height > bounds.max_image_px:
+        raise ImageRejectedError(
+            f"more than max_image_px={bounds.max_image_px} pixels", f"{width} x {height}"
+        )
+    if min(width, height) < bounds.min_side_px:
+        raise ImageRejectedError(
+            f"smaller than min_side_px={bounds.min_side_px}", f"{width} x {height}"
+        )
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int]:
+    """Width and height from the frame header, walking from marker to marker."""
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _FRAME_MARKERS:
+            height, width = struct.unpack_from(">HH", content, at + 5)
+            return width, height
+        else:
+            at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    raise ImageRejectedError("a JPEG without a size in its header", f"{len(content)} bytes")
+
+
+def _decode_jpeg(content: bytes) -> Pixels:
+    """JPEG bytes to RGB; refuses a file that ends early rather than fill it with grey."""
+    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    try:
+        image = decode_jpeg(data, mode=ImageReadMode.RGB)
+    except RuntimeError as error:
+        detail = str(error).rsplit(",", 1)[-1].strip()
+        if "truncated" in detail:
+            raise ImageRejectedError("a truncated JPEG", f"{len(content)} bytes") from error
+        raise ImageRejectedError("a damaged JPEG", detail) from error
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def _png_size(content: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk, after checking that every chunk is whole."""
+    at = len(_PNG_START)
+    while True:
+        header = content[at : at + 8]
+        if len(header) < 8:
+            raise ImageRejectedError("a truncated PNG", f"{len(content)} bytes")
+        length, kind = int.from_bytes(header[:4], "big"), header[4:]
+        end = at + 8 + length
+        checksum = content[end : end + 4]
+        if len(checksum) < 4:
+            raise ImageRejectedError("a truncated PNG", f"{len(content)} bytes")
+        if zlib.crc32(content[at + 4 : end]) != int.from_bytes(checksum, "big"):
+            raise ImageRejectedError("a damaged PNG", f"checksum of the chunk at byte {at}")
+        if kind == b"IEND":
+            break
+        at = end + 4
+    if content[12:16] != b"IHDR":
+        raise ImageRejectedError("a damaged PNG", "its first chunk is not IHDR")
+    width, height = struct.unpack_from(">II", content, 16)
+    return width, height
+
+
+def _decode_png(content: bytes) -> Pixels:
+    """PNG bytes to RGB, whatever its depth and channels."""
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ImageRejectedError("a damaged PNG", f"{len(content)} bytes")
+    if image.dtype == np.uint16:
+        # 65535 becomes 255: 257 = 65535 / 255, rounded to the nearest level.
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.ndim == 2:
+        return np.ascontiguousarray(np.repeat(image[:, :, None], 3, axis=2))
+    return np.ascontiguousarray(image[:, :, 2::-1])
+
+
+def _not_an_image(content: bytes) -> ImageRejectedError:
+    """What the file is instead, as far as its first bytes tell."""
+    if not content:
+        return ImageRejectedError("an empty file", "0 bytes")
+    start = content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for text, reason in _TEXT_STARTS.items():
+        if start.startswith(text):
+            return ImageRejectedError(reason, repr(content[:40]))
+    return ImageRejectedError("neither JPEG nor PNG", repr(content[:16]))

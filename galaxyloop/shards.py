@@ -1,0 +1,256 @@
+"""Shards: the cutouts of one chunk, packed so that they are read without decoding."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from jaxtyping import Integer, UInt8
+
+from galaxyloop.errors import ShardError
+
+_FORMAT = 1
+_TEXT = pa.string()
+_INDEX_SCHEMA = pa.schema(
+    {
+        "id_str": _TEXT,
+        "group_id": _TEXT,
+        "ra_deg": pa.float64(),
+        "dec_deg": pa.float64(),
+        "survey": _TEXT,
+        "image_uri": _TEXT,
+        "image_digest": _TEXT,
+    }
+)
+_REJECT_SCHEMA = pa.schema(
+    {"row": pa.int64(), "id_str": _TEXT, "column": _TEXT, "value": _TEXT, "reason": _TEXT}
+)
+_FILES = ("cutouts.npy", "index.parquet", "rejects.parquet")
+
+
+@dataclass(frozen=True)
+class ShardSummary:
+    """What became of the rows of a chunk: ``n_read = n_galaxies + n_rejected``."""
+
+    n_read: int
+    n_galaxies: int
+    n_rejected: int
+    image_size_px: int
+    digest: str
+    """SHA-256 over the config and each galaxy's id and pixels, not over any location."""
+    sha256: dict[str, str]
+    """Of each file, by name."""
+    config: dict[str, Any]
+    """Settings that the pixels depend on."""
+
+
+class CutoutWriter:
+    """Appends cutouts to ``cutouts.npy`` one by one; holds one of them at a time in memory."""
+
+    def __init__(self, directory: Path, image_size_px: int, config: dict[str, Any]) -> None:
+        """Start the file; the number of cutouts is written into its header at the end."""
+        self.directory = directory
+        self.image_size_px = image_size_px
+        self.config = config
+        self.n_galaxies = 0
+        self._content = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        self._file = open(directory / "cutouts.npy", "wb")  # noqa: SIM115 - closed by __exit__
+        self._write_header()
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Put the final count into the header."""
+        self._file.seek(0)
+        self._write_header()
+        self._file.close()
+
+    def append(self, id_str: str, cutout: UInt8[np.ndarray, "y x band"]) -> None:
+        """Add one galaxy's cutout."""
+        pixels = np.ascontiguousarray(cutout).tobytes()
+        name = id_str.encode()
+        self._content.update(b"%d:" % len(name) + name + pixels)
+        self._file.write(pixels)
+        self.n_galaxies += 1
+
+    def finish(self, index: pd.DataFrame, rejects: pd.DataFrame) -> ShardSummary:
+        """Write the tables and the summary, after the file of cutouts is closed."""
+        _write(index, _INDEX_SCHEMA, self.directory / "index.parquet")
+        _write(rejects, _REJECT_SCHEMA, self.directory / "rejects.parquet")
+        summary = ShardSummary(
+            n_read=len(index) + len(rejects),
+            n_galaxies=self.n_galaxies,
+            n_rejected=len(rejects),
+            image_size_px=self.image_size_px,
+            digest=self._content.hexdigest(),
+            sha256={name: _file_digest(self.directory / name) for name in _FILES},
+            config=self.config,
+        )
+        text = json.dumps({"format": _FORMAT, **asdict(summary)}, indent=1, sort_keys=True)
+        (self.directory / "shard.json").write_text(text + "\n")
+        return summary
+
+    def _write_header(self) -> None:
+        """NumPy's own header; it pads so that another count does not change its length."""
+        shape = (self.n_galaxies, self.image_size_px, self.image_size_px, 3)
+        np.lib.format.write_array_header_1_0(
+            self._file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+        )
+
+
+@dataclass(frozen=True)
+class CutoutShard:
+    """A shard on disk; pixels stay there until they are asked for."""
+
+    directory: Path
+    summary: ShardSummary
+
+    @classmethod
+    def open(cls, directory: str | Path, verify: bool = False) -> "CutoutShard":
+        """Open a shard; with ``verify`` every byte is checked, else only sizes.
+
+        Raises:
+            ShardError: a file is missing or not as it was written.
+        """
+        directory = Path(directory)
+        try:
+            content = json.loads((directory / "shard.json").read_text())
+            found_format = content.pop("format")
+            if found_format != _FORMAT:
+                raise ShardError(f"{directory} is a shard of format {found_format}, not {_FORMAT}")
+            shard = cls(directory, ShardSummary(**content))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, ShardError):
+                raise
+            raise ShardError(
+                f"{directory} is no cutout shard: {error}; cut it out again"
+            ) from error
+        shard._check_files(verify)
+        return shard
+
+    @cached_property
+    def images(self) -> np.memmap:
+        """The cutouts, ``galaxy y x band``, 8 bits a band, mapped and not read."""
+        return np.lib.format.open_memmap(self.directory / "cutouts.npy", mode="r")
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """One row a cutout, in the order of ``images``."""
+        return pd.read_parquet(self.directory / "index.parquet")
+
+    @property
+    def rejects(self) -> pd.DataFrame:
+        """Rows of the chunk that gave no cutout, with the reason."""
+        return pd.read_parquet(self.directory / "rejects.parquet")
+
+    @property
+    def digest(self) -> str:
+        """Digest of the config, the ids and the pixels."""
+        return self.summary.digest
+
+    def _check_files(self, verify: bool) -> None:
+        """Compare what lies here with what the summary says."""
+        for name in _FILES:
+            path = self.directory / name
+            if not path.is_file():
+                raise ShardError(f"{self.directory} lacks {name}; cut it out again")
+            if verify and _file_digest(path) != self.summary.sha256[name]:
+                raise ShardError(
+                    f"{path} has SHA-256 {_file_digest(path)} but was written with "
+                    f"{self.summary.sha256[name]}; it is damaged: cut it out again"
+                )
+        side = self.summary.image_size_px
+        wanted = (self.summary.n_galaxies, side, side, 3)
+        try:
+            found = self.images.shape
+        except ValueError as error:
+            raise ShardError(f"{self.directory}/cutouts.npy is damaged: {error}") from error
+        if found != wanted:
+            raise ShardError(f"{self.directory}/cutouts.npy has shape {found}, expected {wanted}")
+        n_rows = pa.parquet.read_metadata(self.directory / "index.parquet").num_rows
+        if n_rows != self.summary.n_galaxies:
+            raise ShardError(
+                f"{self.directory}/index.parquet has {n_rows} rows for "
+                f"{self.summary.n_galaxies} cutouts; cut it out again"
+            )
+
+
+class CutoutCollection:
+    """Several shards read as one; of several cutouts of one galaxy the last shard's counts.
+
+    Args:
+        shards: oldest first, all of one image size.
+        alive: the fingerprint that each galaxy's image has now, by id; cutouts of other galaxies
+            and of other images are left out. None keeps all.
+
+    Raises:
+        ShardError: there is no shard, or their sizes differ.
+    """
+
+    def __init__(
+        self, shards: Sequence[CutoutShard], alive: Mapping[str, str] | None = None
+    ) -> None:
+        """Find out which cutouts count."""
+        sizes = sorted({shard.summary.image_size_px for shard in shards})
+        if len(sizes) != 1:
+            raise ShardError(f"shards must share one image size [px], got {sizes}")
+        self.shards = tuple(shards)
+        self.image_size_px = sizes[0]
+        index = pd.concat(
+            [
+                shard.index.assign(_shard=i, _place=np.arange(len(shard.index)))
+                for i, shard in enumerate(shards)
+            ],
+            ignore_index=True,
+        )
+        if alive is not None:
+            current = index["id_str"].map(alive)
+            index = index[(current == index["image_digest"]).fillna(False).astype(bool)]
+        index = index.drop_duplicates("id_str", keep="last")
+        self._shard = index["_shard"].to_numpy(np.int64)
+        self._place = index["_place"].to_numpy(np.int64)
+        self.index = index[_INDEX_SCHEMA.names].reset_index(drop=True)
+        self.id_strs = self.index["id_str"].to_numpy(dtype=str)
+
+    def __len__(self) -> int:
+        """How many galaxies."""
+        return len(self.index)
+
+    def read(
+        self, positions: Integer[np.ndarray, " galaxy"]
+    ) -> UInt8[np.ndarray, "galaxy y x band"]:
+        """The cutouts at the given places of ``index``, in the order asked for."""
+        side = self.image_size_px
+        images = np.empty((len(positions), side, side, 3), np.uint8)
+        shard_of = self._shard[positions]
+        for i in np.unique(shard_of):
+            here = np.flatnonzero(shard_of == i)
+            images[here] = self.shards[i].images[self._place[positions[here]]]
+        return images
+
+
+def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
+    """Write the schema's columns; equal rows give equal bytes."""
+    table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
+    pa.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+
+
+def _file_digest(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

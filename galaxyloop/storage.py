@@ -1,0 +1,148 @@
+"""Reading small files whole from disk, S3 or HTTPS, and writing directories all at once."""
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import botocore.exceptions  # type: ignore[import-untyped]
+import fsspec
+
+from galaxyloop.errors import StorageError
+
+_Answer = TypeVar("_Answer")
+
+_PASSING_HTTP_STATUS = {408, 425, 429, 500, 502, 503, 504}
+_NEVER_PASSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+_NETWORK_ERRORS = (OSError, aiohttp.ClientError, botocore.exceptions.BotoCoreError)
+
+
+class FileReader:
+    """Reads files by location, with a bound on their size and patience for the network.
+
+    One reader serves many threads: it makes one connection pool a host.
+
+    Args:
+        max_bytes: no more than this many bytes plus one are ever fetched.
+        n_attempts: how often a file is asked for when the network fails.
+        wait_s: pause before the second attempt, doubled each time [s].
+    """
+
+    def __init__(self, max_bytes: int, n_attempts: int = 3, wait_s: float = 0.5) -> None:
+        """Keep the bounds; connections are made when first needed."""
+        self.max_bytes = max_bytes
+        self.n_attempts = n_attempts
+        self.wait_s = wait_s
+        self._filesystems: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def read(self, uri: str) -> bytes:
+        """The file's bytes, cut after ``max_bytes + 1`` so that the caller sees it is too long.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            PermissionError: the file may not be read, by its mode or by the server.
+            StorageError: the network failed ``n_attempts`` times.
+        """
+        path = local_path(uri)
+        if path is not None:
+            with open(path, "rb") as file:
+                return file.read(self.max_bytes + 1)
+        return self._persistently(uri, lambda: self._fetch(uri))
+
+    def fingerprint(self, uri: str) -> str:
+        """Size with time of change, or the server's ETag: changes when the file does.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            PermissionError: the file may not be seen.
+            StorageError: the network failed, or the server tells neither ETag nor time.
+        """
+        path = local_path(uri)
+        if path is not None:
+            status = os.stat(path)
+            return f"{status.st_size} {status.st_mtime_ns}"
+        info = self._persistently(uri, lambda: self._filesystem(uri).info(uri))
+        mark = info.get("ETag") or info.get("Last-Modified") or info.get("LastModified")
+        if not mark:
+            raise StorageError(
+                f"{uri}: the server gives neither ETag nor Last-Modified; use the fingerprint "
+                "'content' or 'uri'"
+            )
+        return f"{info.get('size')} {mark}"
+
+    def _fetch(self, uri: str) -> bytes:
+        """One ranged request; an object of no bytes at all answers 416, which means empty."""
+        filesystem = self._filesystem(uri)
+        try:
+            content: bytes = filesystem.cat_file(uri, start=0, end=self.max_bytes + 1)
+        except (OSError, aiohttp.ClientResponseError) as error:
+            is_unsatisfiable = "InvalidRange" in str(error) or "Range Not Satisfiable" in str(error)
+            if is_unsatisfiable or getattr(error, "status", None) == 416:
+                return b""
+            raise
+        return content[: self.max_bytes + 1]
+
+    def _filesystem(self, uri: str) -> Any:  # noqa: ANN401 - fsspec is untyped
+        """The connection pool of this location's protocol."""
+        protocol = uri.split("://", 1)[0]
+        with self._lock:
+            if protocol not in self._filesystems:
+                self._filesystems[protocol] = fsspec.filesystem(protocol, skip_instance_cache=True)
+            return self._filesystems[protocol]
+
+    def _persistently(self, uri: str, ask: Callable[[], _Answer]) -> _Answer:
+        """Ask again while the failure may pass."""
+        for attempt in range(self.n_attempts):
+            if attempt:
+                time.sleep(self.wait_s * 2 ** (attempt - 1))
+            try:
+                return ask()
+            except _NEVER_PASSING:
+                raise
+            except _NETWORK_ERRORS as error:
+                status = getattr(error, "status", None)
+                if status in (401, 403):
+                    raise PermissionError(f"the server answers {status}") from error
+                if status is not None and status not in _PASSING_HTTP_STATUS:
+                    raise FileNotFoundError(f"the server answers {status}") from error
+                last = error
+        raise StorageError(
+            f"{uri} could not be read in {self.n_attempts} attempts: {last}; check the network "
+            "and the endpoint, then run again"
+        ) from last
+
+
+def local_path(uri: str) -> str | None:
+    """The path on this machine, or None if the location is elsewhere."""
+    if uri.startswith("file://"):
+        return uri.removeprefix("file://")
+    return None if "://" in uri else uri
+
+
+@contextmanager
+def whole_directory(directory: Path) -> Iterator[Path]:
+    """A directory that appears complete or not at all.
+
+    Files are written to a hidden sibling, which is renamed at the end and removed on failure.
+
+    Raises:
+        StorageError: the directory exists already and holds something.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise StorageError(f"{directory} exists already; remove it or choose another place")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        yield draft
+        draft.chmod(0o755)
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,164 @@
+"""How a survey grows: unchanged galaxies stay in their chunks, the others form new ones."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.storage import whole_directory
+from galaxyloop.surveys.fingerprints import fingerprint_images
+from galaxyloop.surveys.manifest import REJECT_COLUMNS, IngestConfig
+from galaxyloop.surveys.versions import (
+    CHUNK_SCHEMA,
+    FORMAT,
+    GALAXY_SCHEMA,
+    REJECT_SCHEMA,
+    SurveyVersion,
+    write_table,
+)
+
+HEALPIX_LEVEL = 29
+NO_CELL = -1
+"""The cell of a galaxy without a position."""
+
+
+def version_survey(
+    galaxies: pd.DataFrame,
+    config: IngestConfig,
+    previous: SurveyVersion | None,
+    directory: Path,
+    rejects: pd.DataFrame | None = None,
+) -> SurveyVersion:
+    """Write the survey as it is now, reusing the previous version's chunks.
+
+    Unchanged galaxies stay where they are; added and changed ones form new chunks, in order of
+    HEALPix cell where positions are known, else of id. A chunk is named by the ids and
+    fingerprints in it, so an image that moved but is the same changes nothing. A chunk of which
+    no galaxy is left is dropped.
+
+    Args:
+        galaxies: what ``read_manifest`` gives.
+        config: chunk size and kind of fingerprint.
+        previous: the version to grow from.
+        directory: appears complete or not at all.
+        rejects: the manifest's rejected rows, stored beside the galaxies.
+
+    Raises:
+        StorageError: an image's storage failed, or the directory exists already.
+    """
+    digests = fingerprint_images(galaxies["image_uri"].tolist(), config)
+    galaxies = galaxies.assign(image_digest=digests, healpix_29=_cells(galaxies))
+    galaxies = galaxies.sort_values("id_str", ignore_index=True)
+    before = _before(galaxies["id_str"], previous)
+    is_known = before["chunk"].notna()
+    is_same = is_known & (before["image_digest"] == galaxies["image_digest"])
+    place, new_chunks = _form_chunks(galaxies, before["chunk"].where(is_same), config.chunk_size)
+    old_chunks = _still_living(previous, set(place) - set(new_chunks))
+    chunks = [*old_chunks, *new_chunks]
+    galaxies["chunk"] = place.map({digest: i for i, digest in enumerate(chunks)}).astype(np.int32)
+    summary = {
+        "format": FORMAT,
+        "name": config.survey,
+        "digest": _survey_digest(config.survey, galaxies, chunks),
+        "chunks": chunks,
+        "n_galaxies": len(galaxies),
+        "n_rejected": 0 if rejects is None else len(rejects),
+        "n_added": int((~is_known).sum()),
+        "n_changed": int((is_known & ~is_same).sum()),
+        "n_removed": (previous.n_galaxies if previous else 0) - int(is_known.sum()),
+        "previous": previous.digest if previous else None,
+    }
+    with whole_directory(directory) as draft:
+        (draft / "chunks").mkdir()
+        for digest, rows in new_chunks.items():
+            write_table(rows, CHUNK_SCHEMA, _chunk_path(draft, digest))
+        if previous is not None:
+            _carry_over(previous, old_chunks, galaxies, draft)
+        write_table(galaxies, GALAXY_SCHEMA, draft / "galaxies.parquet")
+        rejects = pd.DataFrame(columns=REJECT_COLUMNS) if rejects is None else rejects
+        write_table(rejects, REJECT_SCHEMA, draft / "rejects.parquet")
+        (draft / "survey.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return SurveyVersion.open(directory)
+
+
+def _cells(galaxies: pd.DataFrame) -> np.ndarray:
+    """Nested HEALPix cell of each galaxy at the finest level."""
+    cells = np.full(len(galaxies), NO_CELL, np.int64)
+    has_position = galaxies["ra_deg"].notna().to_numpy()
+    if has_position.any():
+        from astropy_healpix.healpy import ang2pix  # here: astropy takes most of a second
+
+        ra, dec = (galaxies.loc[has_position, name].to_numpy() for name in ("ra_deg", "dec_deg"))
+        cells[has_position] = ang2pix(2**HEALPIX_LEVEL, ra, dec, nest=True, lonlat=True)
+    return cells
+
+
+def _before(ids: pd.Series, previous: SurveyVersion | None) -> pd.DataFrame:
+    """For each id the fingerprint and the chunk it had, missing if it is new."""
+    if previous is None:
+        return pd.DataFrame({"image_digest": None, "chunk": None}, index=ids.index, dtype=object)
+    old = previous.galaxies.set_index("id_str")
+    old = old[["image_digest"]].assign(chunk=np.asarray(previous.chunks, object)[old["chunk"]])
+    return old.reindex(ids).astype(object).reset_index(drop=True)
+
+
+def _form_chunks(
+    galaxies: pd.DataFrame, place: pd.Series, chunk_size: int
+) -> tuple[pd.Series, dict[str, pd.DataFrame]]:
+    """New chunks, as equal as can be, of the galaxies that have no place yet."""
+    homeless = galaxies[place.isna()]
+    has_no_cell = homeless["healpix_29"] == NO_CELL
+    homeless = homeless.assign(last=has_no_cell).sort_values(["last", "healpix_29", "id_str"])
+    n_chunks = -(-len(homeless) // chunk_size)
+    place, chunks = place.copy(), {}
+    for positions in np.array_split(np.arange(len(homeless)), n_chunks) if n_chunks else []:
+        rows = homeless.iloc[positions]
+        digest = _digest(_cells_of_text(rows[["id_str", "image_digest"]]))
+        chunks[digest] = rows
+        place[rows.index] = digest
+    return place, chunks
+
+
+def _still_living(previous: SurveyVersion | None, living: set[str]) -> list[str]:
+    """The previous version's chunks that still hold a galaxy, in their order."""
+    return [digest for digest in previous.chunks if digest in living] if previous else []
+
+
+def _carry_over(
+    previous: SurveyVersion, chunks: list[str], galaxies: pd.DataFrame, draft: Path
+) -> None:
+    """Copy old chunks; their living rows get today's location, position and group."""
+    for i, digest in enumerate(chunks):
+        rows = previous.read_chunk(digest).set_index("id_str")
+        rows.update(galaxies[galaxies["chunk"] == i].set_index("id_str")[rows.columns])
+        write_table(rows.reset_index(), CHUNK_SCHEMA, _chunk_path(draft, digest))
+
+
+def _survey_digest(name: str, galaxies: pd.DataFrame, chunks: list[str]) -> str:
+    """Over everything that a catalogue, a split or a fan-out depends on, but no location."""
+    columns = ["id_str", "image_digest", "survey", "group_id", "ra_deg", "dec_deg"]
+    return _digest(iter([name, str(len(chunks)), *chunks]), _cells_of_text(galaxies[columns]))
+
+
+def _cells_of_text(rows: pd.DataFrame) -> Iterator[str]:
+    """All cells, row by row, as text."""
+    for row in rows.itertuples(index=False):
+        yield from map(str, row)
+
+
+def _digest(*texts: Iterable[str]) -> str:
+    """SHA-256 over texts, each with its length before it so that none can pose as two."""
+    state = hashlib.sha256()
+    for group in texts:
+        for text in group:
+            content = text.encode()
+            state.update(b"%d:" % len(content) + content)
+    return state.hexdigest()
+
+
+def _chunk_path(directory: Path, digest: str) -> Path:
+    """Where a chunk lies."""
+    return directory / "chunks" / f"{digest}.parquet"

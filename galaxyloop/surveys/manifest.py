@@ -1,0 +1,198 @@
+"""Reading a manifest: which galaxies there are and where their images lie."""
+
+import os
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.config import StrictConfig, require
+from galaxyloop.errors import TooManyRejectsError
+from galaxyloop.storage import local_path
+from galaxyloop.surveys.tables import N_COLUMNS_REASON, read_text_columns
+
+FINGERPRINTS = ("content", "stat", "uri")
+REJECT_COLUMNS = ["row", "id_str", "column", "value", "reason"]
+_NEEDED = ["id_str", "image_uri"]
+_OPTIONAL = ["ra_deg", "dec_deg", "survey", "group_id"]
+
+ManifestJudge = Callable[[pd.DataFrame], pd.DataFrame]
+"""Takes manifest rows; returns ``row, column, value, reason`` of those to be rejected."""
+
+
+@dataclass(frozen=True)
+class IngestConfig(StrictConfig):
+    """How a manifest becomes a survey version."""
+
+    survey: str = "survey"
+    """Name of the survey, for rows that do not name one."""
+    chunk_size: int = 10_000
+    """Most galaxies in one chunk; one task cuts out one chunk."""
+    fingerprint: str = "content"
+    """How a changed image is noticed: ``content`` (reads every file), ``stat`` (size and time of
+    change, or ETag) or ``uri`` (a file never changes once it is there)."""
+    max_reject_rate: float = 0.05
+    """Share of rows that may be rejected before the run stops, from 0 to 1."""
+    n_readers: int = 8
+    """Files read at the same time."""
+    max_image_bytes: int = 50_000_000
+    """A longer file is not fingerprinted by content; cutting out rejects it."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(bool(self.survey), f"survey must be a name, got {self.survey!r}")
+        require(self.chunk_size >= 1, f"chunk_size must be >= 1, got {self.chunk_size}")
+        require(
+            self.fingerprint in FINGERPRINTS,
+            f"fingerprint must be one of {', '.join(FINGERPRINTS)}, got {self.fingerprint!r}",
+        )
+        require(
+            0 <= self.max_reject_rate <= 1,
+            f"max_reject_rate must be in [0, 1], got {self.max_reject_rate}",
+        )
+        require(self.n_readers >= 1, f"n_readers must be >= 1, got {self.n_readers}")
+        require(
+            self.max_image_bytes >= 1, f"max_image_bytes must be >= 1, got {self.max_image_bytes}"
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of a manifest that can be used, and the others with their reason."""
+
+    galaxies: pd.DataFrame
+    """``id_str, image_uri, ra_deg, dec_deg, survey, group_id``; no coordinates are NaN."""
+    rejects: pd.DataFrame
+    """``row, id_str, column, value, reason``; one line a rejected row."""
+
+    @property
+    def n_read(self) -> int:
+        """Rows in the file."""
+        return len(self.galaxies) + len(self.rejects)
+
+
+def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rules of a manifest row, needing nothing but pandas.
+
+    Args:
+        rows: ``id_str``, ``image_uri``, ``ra_deg``, ``dec_deg``, with any index.
+
+    Returns:
+        ``row`` (the index), ``column, value, reason`` of every broken rule.
+    """
+    ra, dec = rows["ra_deg"], rows["dec_deg"]
+    rules = [
+        ("id_str", rows["id_str"].str.strip() == "", "empty"),
+        ("id_str", rows["id_str"].str.strip() != rows["id_str"], "spaces around it"),
+        ("image_uri", rows["image_uri"].str.strip() == "", "empty"),
+        ("ra_deg", ra.notna() & ~((ra >= 0) & (ra <= 360)), "outside [0, 360]"),
+        ("dec_deg", dec.notna() & ~(dec.abs() <= 90), "outside [-90, 90]"),
+        ("ra_deg", ra.isna() & dec.notna(), "absent though dec_deg is given"),
+        ("dec_deg", dec.isna() & ra.notna(), "absent though ra_deg is given"),
+    ]
+    return pd.concat(
+        [
+            _failures(rows.index[broken], column, rows[column][broken], reason)
+            for column, broken, reason in rules
+        ],
+        ignore_index=True,
+    )
+
+
+def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_rows) -> Manifest:
+    """Read a manifest and set aside the rows that cannot be used.
+
+    Needs ``id_str`` and ``image_uri``; ``ra_deg`` and ``dec_deg`` [ICRS], ``survey`` and
+    ``group_id`` (the same for all images of one galaxy) are optional. A relative image location
+    starts at the manifest's folder. Of several rows with one id the first is kept.
+
+    Args:
+        uri: csv, csv.gz or parquet on disk, S3 or HTTPS.
+        config: name of the survey and tolerance.
+        judge: gives the rows that break a rule.
+
+    Raises:
+        ManifestError: the file is missing, is no table, or lacks a column.
+        TooManyRejectsError: more rows are rejected than ``max_reject_rate`` allows.
+    """
+    text, ragged = read_text_columns(uri, [*_NEEDED, *_OPTIONAL], _NEEDED)
+    rows, unreadable = _typed(text, config.survey)
+    ragged_rejects = _failures(ragged["row"], "", ragged["value"], N_COLUMNS_REASON)
+    failures = pd.concat([unreadable, judge(rows)[unreadable.columns]], ignore_index=True)
+    good = rows[~rows.index.isin(failures["row"])]
+    repeats = good[good["id_str"].duplicated()]
+    failures = pd.concat(
+        [
+            ragged_rejects,
+            failures,
+            _failures(repeats.index, "id_str", repeats["id_str"], "duplicate"),
+        ],
+        ignore_index=True,
+    )
+    rejects = _one_line_a_row(failures, rows["id_str"])
+    galaxies = rows[~rows.index.isin(rejects["row"])].reset_index(drop=True)
+    _check_rate(rejects, len(galaxies) + len(rejects), config.max_reject_rate)
+    galaxies["image_uri"] = [_resolve(place, uri) for place in galaxies["image_uri"]]
+    return Manifest(galaxies, rejects)
+
+
+def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Text columns to the manifest's types; what is no number becomes a failure."""
+    rows = text[_NEEDED].astype(str)
+    unreadable = [_failures(rows.index[:0], "", rows["id_str"][:0], "")]
+    for name in ("ra_deg", "dec_deg"):
+        cells = text[name].str.strip() if name in text else pd.Series("", index=rows.index)
+        numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(np.float64)
+        is_absent = (cells == "") | cells.str.lower().isin(["nan", "null"])
+        broken = ~is_absent & ~np.isfinite(numbers)
+        rows[name] = numbers.where(~broken)
+        unreadable.append(_failures(rows.index[broken], name, cells[broken], "not a number"))
+    for name, default in (("survey", survey), ("group_id", rows["id_str"])):
+        cells = text[name].astype(str) if name in text else pd.Series("", index=rows.index)
+        rows[name] = cells.where(cells.str.strip() != "", default)
+    return rows, pd.concat(unreadable, ignore_index=True)
+
+
+def _failures(
+    row: "pd.Index | pd.Series", column: str, value: pd.Series, reason: str
+) -> pd.DataFrame:
+    """Failures of one rule."""
+    failures = pd.DataFrame(
+        {"row": np.asarray(row, np.int64), "value": value.astype(str).to_numpy()}
+    )
+    failures["column"] = column
+    failures["reason"] = reason
+    return failures[["row", "column", "value", "reason"]]
+
+
+def _one_line_a_row(failures: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """The first failure of each row, in the order of the file."""
+    first = failures.drop_duplicates("row").sort_values("row", ignore_index=True)
+    first["id_str"] = first["row"].map(ids).fillna("").astype(str)
+    return first[REJECT_COLUMNS]
+
+
+def _check_rate(rejects: pd.DataFrame, n_read: int, max_reject_rate: float) -> None:
+    """Stop if too few rows are left to be the manifest that was meant."""
+    if len(rejects) > max_reject_rate * n_read:
+        words = rejects["column"].str.cat(rejects["reason"], sep=" ").str.strip()
+        reasons = {str(reason): int(n) for reason, n in words.value_counts().items()}
+        raise TooManyRejectsError("manifest rows", len(rejects), n_read, max_reject_rate, reasons)
+
+
+def _resolve(place: str, manifest_uri: str) -> str:
+    """An image's location; a relative one starts at the manifest's folder."""
+    if "://" in place or os.path.isabs(place):
+        return place
+    manifest_path = local_path(manifest_uri)
+    if manifest_path is not None:
+        return os.path.normpath(
+            os.path.join(os.path.dirname(os.path.abspath(manifest_path)), place)
+        )
+    if manifest_uri.startswith(("http://", "https://")):
+        return urljoin(manifest_uri, place)
+    protocol, path = manifest_uri.split("://", 1)
+    return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), place))}"
