@@ -1,0 +1,19 @@
+"""Posteriors over vote fractions: samples, exact intervals, predicted counts."""
+
+from galaxyloop.posterior.config import PosteriorConfig
+from galaxyloop.posterior.counts import vote_count_probability
+from galaxyloop.posterior.intervals import mixture_interval
+from galaxyloop.posterior.sampling import VotePredictor, dropout_masks, predict_concentrations
+from galaxyloop.posterior.summary import PosteriorSummary, asked_probability, summarise
+
+__all__ = [
+    "PosteriorConfig",
+    "PosteriorSummary",
+    "VotePredictor",
+    "asked_probability",
+    "dropout_masks",
+    "mixture_interval",
+    "predict_concentrations",
+    "summarise",
+    "vote_count_probability",
+]

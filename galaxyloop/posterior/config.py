@@ -1,0 +1,36 @@
+"""Settings of the posterior."""
+
+from dataclasses import dataclass
+
+from galaxyloop.config import StrictConfig, require
+
+
+@dataclass(frozen=True)
+class PosteriorConfig(StrictConfig):
+    """Monte-Carlo dropout in the head (Gal & Ghahramani 2016, arXiv:1506.02142).
+
+    Each sample is one network: its dropout mask is drawn once and meets every galaxy, so a
+    galaxy's posterior depends on nothing but its own pixels.
+    """
+
+    n_samples: int = 30
+    """Posterior samples, that is dropout masks; 1 or more."""
+    seed: int = 0
+    """Seed of the dropout masks."""
+    n_grid: int = 64
+    """Grid points on which each interval is inverted; 8 or more."""
+    batch_size: int = 256
+    """Galaxies that go through the encoder together."""
+    precision: str = "float32"
+    """Arithmetic of the encoder: "float32" or "bfloat16" (autocast); the head stays float32."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(self.n_samples >= 1, f"n_samples must be >= 1, got {self.n_samples}")
+        require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+        require(self.n_grid >= 8, f"n_grid must be >= 8, got {self.n_grid}")
+        require(self.batch_size >= 1, f"batch_size must be >= 1, got {self.batch_size}")
+        require(
+            self.precision in ("float32", "bfloat16"),
+            f"precision must be 'float32' or 'bfloat16', got '{self.precision}'",
+        )
