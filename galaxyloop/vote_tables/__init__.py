@@ -1,0 +1,31 @@
+"""Vote tables as the world publishes them, to whole counts in one layout.
+
+Three spellings are read: Galaxy Zoo 2's (``t01_smooth_or_features_a01_smooth_count``), Galaxy Zoo
+DECaLS's (``smooth-or-featured_smooth``), and harmonised ones (``smooth-or-featured-gz2_smooth``).
+"""
+
+from galaxyloop.vote_tables.match import match_votes
+from galaxyloop.vote_tables.read import Judge, read_vote_table
+from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
+from galaxyloop.vote_tables.summary import (
+    SourceSummary,
+    VoteSummary,
+    load_vote_rejects,
+    load_vote_summary,
+    load_vote_tree,
+    load_votes,
+)
+
+__all__ = [
+    "Judge",
+    "SourceSummary",
+    "VoteSource",
+    "VoteSummary",
+    "VotesConfig",
+    "load_vote_rejects",
+    "load_vote_summary",
+    "load_vote_tree",
+    "load_votes",
+    "match_votes",
+    "read_vote_table",
+]

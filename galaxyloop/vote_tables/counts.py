@@ -1,0 +1,155 @@
+"""Whole vote counts of a batch, from what the table publishes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from galaxyloop.vote_tables.layout import QuestionLayout, TableLayout
+from galaxyloop.vote_tables.rejects import BatchRejects
+from galaxyloop.vote_tables.settings import VotesConfig
+
+Numbers = Mapping[str, Float[np.ndarray, " galaxy"]]
+"""Published columns by name."""
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """Votes of a batch as numbers still to be judged."""
+
+    votes: dict[str, Float[np.ndarray, " galaxy"]]
+    """Answer column of the tree to its votes, NaN where the table has none."""
+    superseded: dict[str, Float[np.ndarray, " galaxy"]]
+    """Question to the votes on its earlier wording's answers."""
+
+    def asked(self, layout: QuestionLayout) -> Float[np.ndarray, " galaxy"]:
+        """Answers given to a question, its earlier wording included."""
+        total = np.sum([self.votes[column] for column in layout.question.columns], axis=0)
+        return np.asarray(total + self.superseded.get(layout.question.name, 0.0))
+
+
+def count_votes(
+    layout: TableLayout, numbers: Numbers, rejects: BatchRejects, config: VotesConfig
+) -> BatchCounts:
+    """The votes of each answer; rows whose fractions give no whole counts are rejected."""
+    counts = BatchCounts({}, {})
+    n_galaxies = len(rejects.rows)
+    for question in layout.questions:
+        columns = question.question.columns
+        if question.method == "absent":
+            counts.votes.update({column: np.zeros(n_galaxies) for column in columns})
+        elif question.method == "counts":
+            published = zip(columns, question.columns, strict=True)
+            counts.votes.update({column: numbers[name] for column, name in published})
+        elif question.method == "fractions":
+            _recover(question, numbers, counts, rejects, config)
+        else:
+            _rebuild(question, numbers, counts, rejects)
+        _count_superseded(question, numbers, counts, rejects)
+    return counts
+
+
+def recover_counts(
+    fractions: Float[np.ndarray, "galaxy answer"],
+    totals: Float[np.ndarray, " galaxy"],
+    decimals: int,
+) -> tuple[Float[np.ndarray, "galaxy answer"], Bool[np.ndarray, "galaxy answer"]]:
+    """Votes that a rounded plain fraction and the total imply, and where they do.
+
+    A fraction k / N rounded to d decimals times N lies within N 10^-d / 2 of k. Where that is half
+    a vote or more (N > 1000 for d = 3) it tells nothing.
+
+    Args:
+        fractions: plain (unweighted) shares of the votes, each from 0 to 1.
+        totals: votes on the question, each >= 0.
+        decimals: to how many the fractions were rounded.
+
+    Returns:
+        The nearest whole counts, and whether each is implied by its fraction.
+    """
+    products = fractions * totals[:, None]
+    counts = np.round(products)
+    # A hundredth more, for fractions that went through single precision.
+    margin = totals[:, None] * (0.505 * 10.0**-decimals) + 1e-6
+    with np.errstate(invalid="ignore"):
+        is_implied = (np.abs(products - counts) <= margin) & (margin < 0.5) & (fractions <= 1)
+    return counts, is_implied
+
+
+def _recover(
+    layout: QuestionLayout,
+    numbers: Numbers,
+    counts: BatchCounts,
+    rejects: BatchRejects,
+    config: VotesConfig,
+) -> None:
+    """Counts from plain fractions and a total; the answer without a fraction has the rest."""
+    total_name = layout.totals[0]
+    totals = numbers[total_name]
+    _require_whole(totals, total_name, rejects)
+    given = [name for name in (*layout.columns, *layout.superseded) if name]
+    fractions = np.stack([numbers[name] for name in given], axis=1)
+    whole, is_implied = recover_counts(fractions, totals, config.fraction_decimals)
+    for i, name in enumerate(given):
+        mask = ~is_implied[:, i]
+        rejects.add(
+            mask & np.isnan(fractions[:, i]),
+            name,
+            fractions[:, i],
+            "the fraction is missing; write 0 where nobody was asked",
+        )
+        rejects.add(
+            mask,
+            name,
+            fractions[:, i],
+            f"fraction x {total_name} is not a whole count within the rounding to "
+            f"{config.fraction_decimals} decimals; use plain fractions or a table with counts",
+        )
+    by_name = {name: whole[:, i] for i, name in enumerate(given)}
+    rest = totals - whole.sum(axis=1)
+    for column, name in zip(layout.question.columns, layout.columns, strict=True):
+        counts.votes[column] = by_name[name] if name else rest
+    if "" in layout.columns:
+        too_many = f"the fractions add up to more than {total_name}; mend the table"
+        rejects.add(rest < 0, total_name, totals, too_many)
+
+
+def _rebuild(
+    layout: QuestionLayout, numbers: Numbers, counts: BatchCounts, rejects: BatchRejects
+) -> None:
+    """Approximate counts: round(weighted fraction x times asked)."""
+    if layout.totals:
+        asked = numbers[layout.totals[0]]
+        _require_whole(asked, layout.totals[0], rejects)
+    else:
+        parents = [counts.votes[column] for column in layout.question.asked_after]
+        asked = np.sum(parents, axis=0)
+    for column, name in zip(layout.question.columns, layout.columns, strict=True):
+        share = numbers[name]
+        is_share = (share >= 0) & (share <= 1)
+        rejects.add(~is_share, name, share, "a weighted fraction must be from 0 to 1")
+        counts.votes[column] = np.round(share * asked)
+
+
+def _count_superseded(
+    layout: QuestionLayout, numbers: Numbers, counts: BatchCounts, rejects: BatchRejects
+) -> None:
+    """Add up the votes on an earlier wording's answers."""
+    if not layout.superseded or layout.method not in ("counts", "fractions"):
+        return
+    total = np.zeros(len(rejects.rows))
+    for name in layout.superseded:
+        values = numbers[name]
+        if layout.method == "fractions":
+            values = np.round(values * numbers[layout.totals[0]])
+        _require_whole(values, name, rejects)
+        total = total + values
+    counts.superseded[layout.question.name] = total
+
+
+def _require_whole(values: Float[np.ndarray, " galaxy"], name: str, rejects: BatchRejects) -> None:
+    """Reject rows where a total or a superseded answer is not a whole number >= 0."""
+    with np.errstate(invalid="ignore"):
+        is_count = np.isfinite(values) & (values >= 0) & (values == np.floor(values))
+    rejects.add(~is_count, name, values, "votes must be a whole number, 0 or above")

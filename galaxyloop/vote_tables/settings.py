@@ -1,0 +1,67 @@
+"""What to read, and how much disorder to put up with."""
+
+from dataclasses import dataclass
+
+from galaxyloop.config import StrictConfig, require
+
+REBUILDS = ("none", "weighted")
+
+
+@dataclass(frozen=True)
+class VoteSource(StrictConfig):
+    """One published table and the campaign whose votes it holds."""
+
+    uri: str
+    """Path or address of a csv, csv.gz or parquet file (local, s3://, https://)."""
+    campaign: str
+    """Name in ``CAMPAIGNS``."""
+    rebuild: str = "none"
+    """``weighted`` rebuilds approximate votes as round(weighted fraction x times asked)."""
+    id_column: str = ""
+    """Column that names the galaxies; empty takes the first of the campaign's that is there."""
+
+    def __post_init__(self) -> None:
+        """Check the settings that need no file."""
+        require(bool(self.uri), "uri must name a file, got ''")
+        require(
+            self.rebuild in REBUILDS,
+            f"rebuild must be one of {', '.join(REBUILDS)}, got '{self.rebuild}'",
+        )
+
+
+@dataclass(frozen=True)
+class VotesConfig(StrictConfig):
+    """Tolerances for published vote tables, whose trees are never quite exact."""
+
+    max_reject_rate: float = 0.05
+    """Share of rows that may be rejected before the whole read is refused, 0 to 1."""
+    max_excess_votes: int = 2
+    """A question may have this many answers more than its parents allow (GZ2 Stripe 82: 2)."""
+    max_excess_share: float = 0.1
+    """Or this share more than its parents allow, whichever is larger; 0 or above."""
+    max_total_difference: int = 0
+    """A published total may differ by this many votes from the sum of the answers."""
+    fraction_decimals: int = 3
+    """Decimals to which plain fractions were rounded (Hart et al. 2016: 3)."""
+    max_votes: int = 100_000
+    """More votes than this on one answer are taken for an error."""
+    batch_rows: int = 16_384
+    """Rows held in memory at a time."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require(
+            0 <= self.max_reject_rate <= 1,
+            f"max_reject_rate must be in [0, 1], got {self.max_reject_rate}",
+        )
+        for name in ("max_excess_votes", "max_excess_share", "max_total_difference"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} must be 0 or above, got {value}")
+        require(
+            1 <= self.fraction_decimals <= 12,
+            f"fraction_decimals must be in [1, 12], got {self.fraction_decimals}",
+        )
+        require(
+            1 <= self.max_votes < 2**31, f"max_votes must be in [1, 2^31), got {self.max_votes}"
+        )
+        require(self.batch_rows >= 1, f"batch_rows must be 1 or above, got {self.batch_rows}")

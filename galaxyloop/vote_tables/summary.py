@@ -1,0 +1,126 @@
+"""What a read of vote tables found, as numbers that add up."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.errors import VoteTableError
+
+VOTES_FILE = "votes.parquet"
+REJECTS_FILE = "rejects.parquet"
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What was read from one source; n_read = n_accepted + n_rejected."""
+
+    uri: str
+    campaign: str
+    id_column: str
+    votes_origin: str
+    """``counts``, ``fractions`` or ``rebuilt``."""
+    n_read: int
+    n_accepted: int
+    n_rejected: int
+    n_tolerated: dict[str, int]
+    """Question to the number of galaxies with slightly more answers than its parents allow."""
+    n_set_aside: dict[str, int]
+    """Question to the number of galaxies whose votes were given to an earlier wording."""
+    left_out: dict[str, str]
+    """Question that the table reports in a way that gives no votes, to the reason and remedy."""
+    absent: list[str]
+    """Questions on which the table has no column; they have 0 votes."""
+    rebuilt: list[str]
+    """Questions whose votes are approximate, rebuilt from weighted fractions."""
+    ignored_columns: list[str]
+    """Columns of the table that were not read."""
+
+
+@dataclass(frozen=True)
+class VoteSummary:
+    """What was read from all sources; n_read = n_accepted + n_rejected.
+
+    ``n_galaxies`` is below ``n_accepted`` where campaigns share galaxies.
+    """
+
+    n_read: int
+    n_accepted: int
+    n_rejected: int
+    n_galaxies: int
+    reasons: dict[str, int]
+    """Reason of rejection to its number of rows, the most frequent first."""
+    columns: list[str]
+    """Answer columns of votes.parquet."""
+    tree: str
+    """The decision tree as JSON."""
+    digest: str
+    """SHA-256 over the tree, ids, origins and votes."""
+    sources: list[SourceSummary]
+
+    @property
+    def ignored_columns(self) -> list[str]:
+        """Columns of any source that were not read, each once."""
+        return list(dict.fromkeys(c for source in self.sources for c in source.ignored_columns))
+
+    def to_json(self) -> str:
+        """The summary as text."""
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "VoteSummary":
+        """The summary that ``to_json`` wrote."""
+        data: dict[str, Any] = json.loads(text)
+        data["sources"] = [SourceSummary(**source) for source in data["sources"]]
+        return cls(**data)
+
+
+def load_vote_summary(directory: Path) -> VoteSummary:
+    """The summary of a directory that ``read_vote_table`` wrote.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    return VoteSummary.from_json(_existing(directory, SUMMARY_FILE).read_text())
+
+
+def load_vote_tree(directory: Path) -> DecisionTree:
+    """The decision tree of the votes in a directory.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    return DecisionTree.from_json(load_vote_summary(directory).tree)
+
+
+def load_votes(directory: Path) -> pd.DataFrame:
+    """The votes in a directory: id_str, votes_origin, and an int32 column an answer.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    return pd.read_parquet(_existing(directory, VOTES_FILE))
+
+
+def load_vote_rejects(directory: Path) -> pd.DataFrame:
+    """The rejected rows in a directory: row, source, id_str, column, value, reason.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    return pd.read_parquet(_existing(directory, REJECTS_FILE))
+
+
+def _existing(directory: Path, name: str) -> Path:
+    """The file of that name in a directory of votes."""
+    path = Path(directory) / name
+    if not path.is_file():
+        raise VoteTableError(
+            f"{directory} holds no {name}; give a directory that read_vote_table wrote"
+        )
+    return path

@@ -1,0 +1,93 @@
+"""The tables of votes: a batch as it is read, and the joined table as it is stored."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+from galaxyloop.campaigns import Campaign
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.errors import VoteTableError
+
+_NOT_MISSING = "the cell is missing; write 0 where nobody answered"
+_NOT_NEGATIVE = "votes must be 0 or above; mend the table"
+_WHOLE = "votes must be a whole number; counts are never rounded"
+_REASONS: Mapping[str, str] = MappingProxyType({"not_nullable": _NOT_MISSING})
+"""Names of pandera's own checks to a reader's words; our checks carry theirs."""
+
+
+def batch_schema(campaign: Campaign) -> pa.DataFrameSchema:
+    """A batch of votes under judgement: exactly id_str and the campaign's answers.
+
+    Votes are floats that must be whole, as tables publish 32.0 for 32: nothing is coerced, so 1.5
+    fails and does not become 1.
+    """
+    votes = pa.Column(
+        float,
+        checks=[
+            pa.Check.ge(0, error=_NOT_NEGATIVE),
+            pa.Check(_is_whole, error=_WHOLE),
+        ],
+        nullable=False,
+    )
+    columns = {"id_str": pa.Column(str), **dict.fromkeys(campaign.tree.columns, votes)}
+    return pa.DataFrameSchema(columns, strict=True, coerce=False, ordered=True)
+
+
+def vote_table_schema(tree: DecisionTree) -> pa.DataFrameSchema:
+    """The stored table: one row a galaxy, int32 votes in the tree's layout."""
+    votes = pa.Column("int32", pa.Check.ge(0, error=_NOT_NEGATIVE))
+    columns = {
+        "id_str": pa.Column(str, unique=True),
+        "votes_origin": pa.Column(str, pa.Check.isin(["counts", "fractions", "rebuilt"])),
+        **dict.fromkeys(tree.columns, votes),
+    }
+    return pa.DataFrameSchema(columns, strict=True, coerce=False, ordered=True)
+
+
+def judge_votes(batch: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
+    """Cells of a batch that are no vote counts; made for ``read_vote_table``.
+
+    Args:
+        batch: id_str and a float column for each answer of the campaign.
+        campaign: whose answers.
+
+    Returns:
+        One line a failure: row (position in the batch), column, value, reason.
+
+    Raises:
+        VoteTableError: the columns or their types are not the campaign's.
+    """
+    try:
+        batch_schema(campaign).validate(batch.reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        return _failures(error.failure_cases, campaign)
+    return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
+
+
+def _is_whole(votes: "pd.Series[float]") -> "pd.Series[bool]":
+    """Whether each number is finite and whole."""
+    return pd.Series(np.isfinite(votes) & (votes == np.floor(votes)), index=votes.index)
+
+
+def _failures(cases: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
+    """Pandera's failure cases in the words of the rejects table."""
+    of_table = cases[cases["index"].isna()]
+    if len(of_table):
+        first = of_table.iloc[0]
+        raise VoteTableError(
+            f"a batch of votes does not have the columns of campaign '{campaign.name}': "
+            f"{first['check']} of {first['column'] or 'the table'} fails with "
+            f"{first['failure_case']!r}; give id_str and one float column an answer"
+        )
+    return pd.DataFrame(
+        {
+            "row": cases["index"].astype("int64"),
+            "column": cases["column"],
+            "value": cases["failure_case"],
+            "reason": [_REASONS.get(check, check) for check in cases["check"]],
+        }
+    ).reset_index(drop=True)
