@@ -133,3 +133,7 @@ class StorageError(GalaxyloopError, OSError):
 
 class ReportError(GalaxyloopError, ValueError):
     """A report's content contradicts itself."""
+
+
+class RegistryError(GalaxyloopError, ValueError):
+    """A model is not in the registry, or its files are not what was registered."""

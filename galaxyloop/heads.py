@@ -1,0 +1,64 @@
+"""Heads: from features to the parameters of a distribution over answers."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+MIN_CONCENTRATION = 1.0
+CONCENTRATION_RANGE = 100.0
+_FIRST_CONCENTRATION = 4.0
+
+
+class VoteHead(nn.Module):
+    """Dirichlet concentrations for every answer from one dropped-out linear layer.
+
+    ``1 + 100 * sigmoid(linear(features))`` lies in (1, 101), so that every density is bounded
+    (the scaled sigmoid of Walmsley et al. 2022, arXiv:2102.08414). Dropout is the only
+    randomness of the whole network: one set of masks is one network drawn from the posterior
+    (Gal & Ghahramani 2016, arXiv:1506.02142).
+    """
+
+    def __init__(self, n_features: int, n_answers: int, dropout_rate: float = 0.2) -> None:
+        """Make the linear layer; it starts at concentrations near 4.
+
+        Args:
+            n_features: width of the encoder's output.
+            n_answers: answers of the whole decision tree.
+            dropout_rate: share of features dropped, in [0, 1).
+
+        Raises:
+            ValueError: dropout_rate is outside [0, 1).
+        """
+        super().__init__()
+        if not 0 <= dropout_rate < 1:
+            raise ValueError(f"dropout_rate must be in [0, 1), got {dropout_rate}; try 0.2")
+        self.dropout_rate = dropout_rate
+        self.linear = nn.Linear(n_features, n_answers)
+        share = (_FIRST_CONCENTRATION - MIN_CONCENTRATION) / CONCENTRATION_RANGE
+        nn.init.constant_(self.linear.bias, math.log(share / (1 - share)))
+
+    def forward(
+        self,
+        features: Float[Tensor, "galaxy feature"],
+        masks: Float[Tensor, "sample feature"] | None = None,
+    ) -> Float[Tensor, "*sample galaxy answer"]:
+        """Concentrations, each in (1, 101), always in float32.
+
+        Args:
+            features: the encoder's output.
+            masks: scaled dropout masks, 0 or 1 / (1 - rate); all galaxies share each one.
+                Without them, dropout is on in training and off in evaluation.
+
+        Returns:
+            ``[galaxy, answer]``, or ``[sample, galaxy, answer]`` with masks.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.float()
+            if masks is None:
+                features = nn.functional.dropout(features, self.dropout_rate, self.training)
+            else:
+                features = features * masks.float().unsqueeze(1)
+            concentrations: Tensor = torch.sigmoid(self.linear(features))
+            return MIN_CONCENTRATION + CONCENTRATION_RANGE * concentrations

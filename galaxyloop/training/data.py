@@ -1,0 +1,150 @@
+"""What training reads: labelled cutouts, batch by batch, in an order fixed by seed and epoch."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float32, Integer, UInt8
+from torch import Tensor
+
+from galaxyloop.checkpoint import Normalisation
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.errors import NoTrainingDataError, VoteTableError
+
+_MAX_NORMALISATION_GALAXIES = 2048
+
+
+@runtime_checkable
+class Cutouts(Protocol):
+    """Images of one size that can be read by position."""
+
+    @property
+    def id_strs(self) -> np.ndarray:
+        """Each galaxy's id."""
+
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """The cutouts at these positions, uint8 ``[galaxy, y, x, band]``."""
+
+
+class Batch(NamedTuple):
+    """What one step sees."""
+
+    images: UInt8[Tensor, "galaxy y x band"]
+    votes: Float[Tensor, "galaxy answer"]
+    galaxies: Integer[np.ndarray, " galaxy"]
+
+
+@dataclass(frozen=True)
+class LabelledCutouts:
+    """The galaxies of one split that have a cutout and at least one vote."""
+
+    cutouts: Cutouts
+    positions: Integer[np.ndarray, " galaxy"]
+    votes: Float32[np.ndarray, "galaxy answer"]
+
+    def __len__(self) -> int:
+        """Number of galaxies."""
+        return len(self.positions)
+
+    def digest(self) -> str:
+        """SHA-256 over ids and votes in order."""
+        digest = hashlib.sha256()
+        ids = "\n".join(str(name) for name in self.cutouts.id_strs[self.positions])
+        digest.update(ids.encode())
+        digest.update(np.ascontiguousarray(self.votes, dtype="<f4").tobytes())
+        return digest.hexdigest()
+
+    def read(self, rows: Integer[np.ndarray, " galaxy"]) -> Batch:
+        """Images and votes of some of these galaxies."""
+        positions = self.positions[rows]
+        images = np.ascontiguousarray(self.cutouts.read(positions))
+        return Batch(torch.from_numpy(images), torch.from_numpy(self.votes[rows]), positions)
+
+
+class EpochBatches:
+    """An epoch's batches; the next one is read while the current one is computed with."""
+
+    def __init__(
+        self,
+        galaxies: LabelledCutouts,
+        batch_size: int,
+        order: Integer[np.ndarray, " galaxy"],
+        n_skipped: int = 0,
+    ) -> None:
+        """Cut the order into steps of nearly equal size and leave out the first ones."""
+        self._galaxies = galaxies
+        n_batches = count_batches(len(order), batch_size)
+        self._rows = np.array_split(order, n_batches)[n_skipped:]
+
+    def __len__(self) -> int:
+        """Number of batches left."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Read the batches in order."""
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming: Future[Batch] | None = None
+            for rows in self._rows:
+                current, coming = coming, reader.submit(self._galaxies.read, rows)
+                if current is not None:
+                    yield current.result()
+            if coming is not None:
+                yield coming.result()
+
+
+def count_batches(n_galaxies: int, batch_size: int) -> int:
+    """Steps an epoch."""
+    return math.ceil(n_galaxies / batch_size)
+
+
+def shuffled(n_galaxies: int, seed: int, epoch: int) -> Integer[np.ndarray, " galaxy"]:
+    """The order of an epoch, a pure function of (seed, epoch)."""
+    return np.random.default_rng([seed, epoch]).permutation(n_galaxies)
+
+
+def select_split(
+    cutouts: Cutouts, votes: pd.DataFrame, splits: pd.DataFrame, tree: DecisionTree, split: str
+) -> LabelledCutouts:
+    """The galaxies of a split that have both a cutout and votes, in the cutouts' order.
+
+    Raises:
+        VoteTableError: the votes lack a column of the tree.
+        NoTrainingDataError: there is no such galaxy; the message counts where they got lost.
+    """
+    missing = [column for column in tree.columns if column not in votes.columns]
+    if missing:
+        raise VoteTableError(
+            f"the votes lack {len(missing)} of the tree's {len(tree.columns)} answers, first "
+            f"{missing[:3]}; read them with the campaigns of the tree"
+        )
+    counts = votes[list(tree.columns)].to_numpy(dtype=np.float32)
+    voted = pd.Series(counts.sum(axis=1) > 0, index=votes["id_str"].astype(str))
+    in_split = pd.Index(splits.loc[splits["split"] == split, "id_str"].astype(str))
+    ids = pd.Index(cutouts.id_strs.astype(str))
+    rows = pd.Index(voted.index).get_indexer(ids)
+    keep = (rows >= 0) & voted.to_numpy()[rows] & ids.isin(in_split)
+    if not keep.any():
+        numbers = {
+            "cutouts": len(ids),
+            "galaxies with votes": int(voted.sum()),
+            "cutouts with votes": int(((rows >= 0) & voted.to_numpy()[rows]).sum()),
+            f"galaxies in the split '{split}'": len(in_split),
+        }
+        raise NoTrainingDataError(f"no galaxy of split '{split}' has a cutout and votes", numbers)
+    return LabelledCutouts(cutouts, np.flatnonzero(keep), counts[rows[keep]])
+
+
+def measure_normalisation(galaxies: LabelledCutouts) -> Normalisation:
+    """Mean and standard deviation of each band over evenly spread galaxies."""
+    n_sampled = min(len(galaxies), _MAX_NORMALISATION_GALAXIES)
+    rows = np.linspace(0, len(galaxies) - 1, n_sampled).astype(np.int64)
+    images = galaxies.read(rows).images.double().div_(255)
+    mean = [round(value, 6) for value in images.mean(dim=(0, 1, 2)).tolist()]
+    std = [max(round(value, 6), 1e-3) for value in images.std(dim=(0, 1, 2)).tolist()]
+    return Normalisation(mean, std)
