@@ -90,6 +90,8 @@ def _recover(
     _require_whole(totals, total_name, rejects)
     given = [name for name in (*layout.columns, *layout.superseded) if name]
     fractions = np.stack([numbers[name] for name in given], axis=1)
+    # Nobody asked: 0 / 0 is published as an empty cell.
+    fractions = np.where(np.isnan(fractions) & (totals == 0)[:, None], 0.0, fractions)
     whole, is_implied = recover_counts(fractions, totals, config.fraction_decimals)
     for i, name in enumerate(given):
         mask = ~is_implied[:, i]

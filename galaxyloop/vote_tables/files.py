@@ -4,10 +4,10 @@ import csv
 import gzip
 import io
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any, TypeAlias
 
 import fsspec
 import numpy as np
@@ -16,6 +16,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from galaxyloop.errors import VoteTableError
+
+BinaryFile: TypeAlias = Any
+"""A file open for reading bytes; fsspec's and gzip's have no class in common but this."""
 
 _CSV_BLOCK_BYTES = 4 * 2**20
 _MAGIC = {
@@ -93,13 +96,13 @@ def read_batches(uri: str, columns: Sequence[str], batch_rows: int) -> Iterator[
             ) from error
 
 
-def _open(uri: str, stack: ExitStack) -> tuple[str, IO[bytes]]:
+def _open(uri: str, stack: ExitStack) -> tuple[str, BinaryFile]:
     """What kind of table it is, and the file, unzipped if need be."""
     try:
         with fsspec.open(uri, "rb") as file:
             start = file.read(64)
         kind = _kind_of(start, uri)
-        opened: Any = stack.enter_context(fsspec.open(uri, "rb"))
+        opened: BinaryFile = stack.enter_context(fsspec.open(uri, "rb"))
     except FileNotFoundError as error:
         raise VoteTableError(f"there is no file at {uri}; check the path or address") from error
     except IsADirectoryError as error:
@@ -124,7 +127,7 @@ def _kind_of(start: bytes, uri: str) -> str:
     return kind
 
 
-def _first_line(text: IO[str], uri: str) -> list[str]:
+def _first_line(text: Iterable[str], uri: str) -> list[str]:
     """The header of a csv table."""
     try:
         names = next(csv.reader(text), [])
@@ -137,7 +140,7 @@ def _first_line(text: IO[str], uri: str) -> list[str]:
     return names
 
 
-def _parquet(file: IO[bytes], uri: str) -> Any:  # noqa: ANN401 - pyarrow has no types
+def _parquet(file: BinaryFile, uri: str) -> Any:  # noqa: ANN401 - pyarrow has no types
     """The opened parquet file."""
     try:
         return pq.ParquetFile(file)
@@ -148,7 +151,7 @@ def _parquet(file: IO[bytes], uri: str) -> Any:  # noqa: ANN401 - pyarrow has no
 
 
 def _parquet_batches(
-    file: IO[bytes], uri: str, columns: Sequence[str], batch_rows: int
+    file: BinaryFile, uri: str, columns: Sequence[str], batch_rows: int
 ) -> Iterator[Batch]:
     """Batches of a parquet file with the types that it stores."""
     start = 0
@@ -158,7 +161,7 @@ def _parquet_batches(
 
 
 def _csv_batches(
-    file: IO[bytes], uri: str, columns: Sequence[str], batch_rows: int
+    file: BinaryFile, uri: str, columns: Sequence[str], batch_rows: int
 ) -> Iterator[Batch]:
     """Batches of a csv file as text; malformed lines are set aside with their number."""
     malformed: list[MalformedRow] = []

@@ -81,6 +81,8 @@ def find_layout(header: Sequence[str], source: VoteSource, campaign: Campaign) -
     for question in campaign.tree.questions:
         mine = {c: r for c, r in readings.items() if r.question == question.name}
         layouts.append(_question_layout(question, mine, layouts, source, campaign))
+    if source.rebuild != "weighted":
+        layouts = [_without_rebuilding(layout) for layout in layouts]
     if all(layout.method == "absent" for layout in layouts):
         raise VoteTableError(_say_no_votes(source, campaign, readings))
     id_column = _find_id_column(header, source, campaign)
@@ -129,7 +131,7 @@ def _question_layout(
     if totals and sum(column == "" for column in fractions) <= 1:
         return QuestionLayout(question, "fractions", fractions, totals, superseded("fraction"))
     weighted = tuple(by_role["weighted_fraction"].get(column, "") for column in question.columns)
-    return _weighted_layout(question, weighted, totals, earlier, source)
+    return _weighted_layout(question, weighted, totals, earlier)
 
 
 def _weighted_layout(
@@ -137,9 +139,8 @@ def _weighted_layout(
     weighted: tuple[str, ...],
     totals: tuple[str, ...],
     earlier: Sequence[QuestionLayout],
-    source: VoteSource,
 ) -> QuestionLayout:
-    """Rebuild the question from weighted fractions if that is asked for and can be done."""
+    """Rebuild the question from weighted fractions if that can be done."""
     if not all(weighted):
         note = "no counts, nor fractions with a total" if any(weighted) else ""
         return QuestionLayout(question, "absent", note=note)
@@ -147,10 +148,15 @@ def _weighted_layout(
     if not totals and not (question.asked_after and known.issuperset(question.asked_after)):
         note = "only weighted fractions, and the times it was asked are unknown"
         return QuestionLayout(question, "absent", note=note)
-    if source.rebuild != "weighted":
-        note = "only weighted fractions; rebuild: weighted would rebuild approximate votes"
-        return QuestionLayout(question, "absent", note=note)
     return QuestionLayout(question, "weighted", weighted, totals)
+
+
+def _without_rebuilding(layout: QuestionLayout) -> QuestionLayout:
+    """The same, but a question that only rebuilding would give is left out."""
+    if layout.method != "weighted":
+        return layout
+    note = "only weighted fractions; set rebuild: weighted to rebuild approximate votes"
+    return QuestionLayout(layout.question, "absent", note=note)
 
 
 def _find_id_column(header: Sequence[str], source: VoteSource, campaign: Campaign) -> str:

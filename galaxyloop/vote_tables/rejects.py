@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -98,7 +98,7 @@ class RejectsWriter:
         self.reasons: Counter[str] = Counter()
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RejectsWriter":
         """The writer."""
         return self
 

@@ -1,0 +1,97 @@
+"""The judge of vote cells finds each fault where it is, and invents none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandera.errors import SchemaError
+
+from galaxyloop.campaigns import CAMPAIGNS, Campaign, find_campaign
+from galaxyloop.errors import VoteTableError
+from schemas.votes import judge_votes, vote_table_schema
+
+GZ2 = find_campaign("gz2")
+
+
+def batch_of(campaign: Campaign, n_galaxies: int = 3) -> pd.DataFrame:
+    columns = dict.fromkeys(campaign.tree.columns, np.full(n_galaxies, 4.0))
+    ids = pd.Series([f"58772258{i}" for i in range(n_galaxies)], dtype="str")
+    return pd.DataFrame({"id_str": ids, **columns})
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS.values(), ids=CAMPAIGNS)
+def test_judge_votes__passes_whole_counts(campaign: Campaign) -> None:
+    assert judge_votes(batch_of(campaign), campaign).empty
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS.values(), ids=CAMPAIGNS)
+def test_judge_votes__names_row_and_column_of_every_fault(campaign: Campaign) -> None:
+    for column in campaign.tree.columns:
+        batch = batch_of(campaign)
+        batch.loc[1, column] = 1.5
+        failures = judge_votes(batch, campaign)
+        assert failures[["row", "column", "value"]].to_numpy().tolist() == [[1, column, 1.5]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    cells=st.lists(
+        st.floats(-5, 40) | st.integers(0, 50).map(float) | st.sampled_from([np.nan, np.inf]),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_judge_votes__fails_exactly_the_cells_that_are_no_counts(cells: list[float]) -> None:
+    batch = batch_of(GZ2, len(cells))
+    batch["bar-gz2_yes"] = cells
+    failed = set(judge_votes(batch, GZ2)["row"])
+    assert failed == {
+        i for i, cell in enumerate(cells) if not (np.isfinite(cell) and cell >= 0 and cell % 1 == 0)
+    }
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [(-2.0, "0 or above"), (1.5, "whole number"), (np.nan, "missing; write 0")],
+)
+def test_judge_votes__says_what_is_wrong_with_a_cell(cell: float, reason: str) -> None:
+    batch = batch_of(GZ2)
+    batch.loc[2, "bar-gz2_no"] = cell
+    assert reason in " ".join(judge_votes(batch, GZ2)["reason"])
+
+
+def test_judge_votes__refuses_a_batch_with_another_column() -> None:
+    with pytest.raises(VoteTableError, match="columns of campaign 'gz2'"):
+        judge_votes(batch_of(GZ2).assign(ra=1.0), GZ2)
+
+
+def test_judge_votes__refuses_a_batch_of_another_campaign() -> None:
+    with pytest.raises(VoteTableError, match="columns of campaign 'gz2'"):
+        judge_votes(batch_of(find_campaign("gz_decals_dr5")), GZ2)
+
+
+def test_judge_votes__refuses_whole_number_types_rather_than_coerce() -> None:
+    batch = batch_of(GZ2)
+    batch["bar-gz2_yes"] = batch["bar-gz2_yes"].astype("int64")
+    with pytest.raises(VoteTableError, match="one float column an answer"):
+        judge_votes(batch, GZ2)
+
+
+def stored_table() -> pd.DataFrame:
+    table = batch_of(GZ2).astype(dict.fromkeys(GZ2.tree.columns, "int32"))
+    table.insert(1, "votes_origin", pd.Series(["counts"] * 3, dtype="str"))
+    return table
+
+
+def test_vote_table_schema__passes_a_stored_table() -> None:
+    assert len(vote_table_schema(GZ2.tree).validate(stored_table())) == 3
+
+
+def test_vote_table_schema__refuses_repeated_ids_and_unknown_origins() -> None:
+    repeated = stored_table()
+    repeated.loc[1, "id_str"] = repeated.loc[0, "id_str"]
+    with pytest.raises(SchemaError, match="duplicate"):
+        vote_table_schema(GZ2.tree).validate(repeated)
+    with pytest.raises(SchemaError, match="guessed"):
+        vote_table_schema(GZ2.tree).validate(stored_table().assign(votes_origin="guessed"))
