@@ -1,0 +1,14 @@
+"""Acquisition: which galaxies to show to volunteers next, and how much each would tell."""
+
+from galaxyloop.acquisition.config import AcquisitionConfig
+from galaxyloop.acquisition.information import expected_information, mutual_information
+from galaxyloop.acquisition.ranking import ACQUISITIONS, Acquisition, rank_galaxies
+
+__all__ = [
+    "ACQUISITIONS",
+    "Acquisition",
+    "AcquisitionConfig",
+    "expected_information",
+    "mutual_information",
+    "rank_galaxies",
+]
