@@ -159,7 +159,7 @@ def _edge_on(rng: np.random.Generator) -> Traits:
         "bulge_to_total": float(rng.choice([0.0, 1.0], p=[0.3, 0.7])) * rng.uniform(0.05, 0.45),
         "bulge_axis_ratio": rng.uniform(0.6, 0.95),
         "half_light_radius_share": rng.uniform(0.10, 0.16),
-        "dust_depth": float(rng.random() < 0.5) * rng.uniform(0.4, 2.0),
+        "dust_depth": float(rng.random() < 0.5) * rng.uniform(0.8, 3.5),
         "clumpiness": rng.uniform(0.0, 0.08),
         "blueness": rng.uniform(0.1, 0.8),
     }

@@ -18,7 +18,7 @@ OLD_STARS = np.array([1.30, 1.00, 0.62], np.float32)
 RED_DISK = np.array([1.20, 1.00, 0.74], np.float32)
 BLUE_DISK = np.array([0.90, 0.98, 1.08], np.float32)
 YOUNG_STARS = np.array([0.76, 0.96, 1.34], np.float32)
-HYDROGEN_CLUMP = np.array([1.02, 0.90, 1.22], np.float32)
+HYDROGEN_CLUMP = np.array([0.92, 0.94, 1.22], np.float32)
 DUST = np.array([0.75, 1.0, 1.4], np.float32)
 """Extinction of the bands relative to the middle one."""
 
@@ -149,7 +149,7 @@ Profile = Callable[[Galaxy, Frame], Plane]
 def _components_of(galaxy: Galaxy) -> list[tuple[float, np.ndarray, Profile]]:
     """Share of the flux, colour and profile of each component."""
     disk = (1 - galaxy.bulge_to_total) * (1 - galaxy.clumpiness)
-    bar = 0.34 * galaxy.bar_strength * disk
+    bar = 0.36 * galaxy.bar_strength * disk
     ring = 0.5 * galaxy.ring_strength * disk
     arms = 0.62 * galaxy.arm_contrast * (disk - bar - ring) if galaxy.n_arms else 0.0
     tails = (
@@ -202,7 +202,7 @@ def _bar(galaxy: Galaxy, frame: Frame) -> Plane:
     turn = np.float32(np.radians(galaxy.bar_angle_deg))
     along = np.abs(frame.radius * np.cos(frame.angle - turn)) / np.float32(galaxy.bar_length)
     across = np.abs(frame.radius * np.sin(frame.angle - turn)) / np.float32(
-        0.24 * galaxy.bar_length
+        0.18 * galaxy.bar_length
     )
     profile: Plane = np.exp(-((along**3 + across**3) ** np.float32(0.8)))
     return profile
@@ -253,7 +253,7 @@ def _tails(galaxy: Galaxy, frame: Frame) -> Plane:
 
 def _clumps(galaxy: Galaxy, frame: Frame, rng: np.random.Generator) -> Plane:
     """Star-forming clumps on the disk, brighter on arms and rings; they sum to one."""
-    where = _disk(galaxy, frame)
+    where = _disk(galaxy, frame) ** np.float32(1.4)
     where = where / where.sum() + 1e-9
     for strength, profile in (
         (galaxy.arm_contrast * (galaxy.n_arms > 0), _arms),
@@ -266,8 +266,8 @@ def _clumps(galaxy: Galaxy, frame: Frame, rng: np.random.Generator) -> Plane:
     n_clumps = 4 + int(30 * galaxy.clumpiness) + int(rng.integers(0, 6))
     places = np.searchsorted(cumulative, rng.random(n_clumps) * cumulative[-1] * 0.999999)
     clumps = np.zeros(where.size, np.float32)
-    np.add.at(clumps, places, rng.pareto(1.6, n_clumps).astype(np.float32).clip(0, 6) + 0.25)
-    size = max(0.035 / frame.softening, 0.4)
+    np.add.at(clumps, places, rng.pareto(1.6, n_clumps).astype(np.float32).clip(0, 3) + 0.4)
+    size = max(0.042 / frame.softening, 0.5)
     spread: Plane = cv2.GaussianBlur((clumps / clumps.sum()).reshape(where.shape), (0, 0), size)
     return spread
 
@@ -275,6 +275,6 @@ def _clumps(galaxy: Galaxy, frame: Frame, rng: np.random.Generator) -> Plane:
 def _dust(galaxy: Galaxy, frame: Frame) -> Plane:
     """Optical depth of a lane along the major axis, a little off-centre and wavy."""
     height = frame.across - np.float32(0.03) + np.float32(0.015) * frame.raggedness
-    lane = np.exp(-0.5 * (height / np.float32(0.07)) ** 2 - (frame.along / np.float32(1.6)) ** 4)
+    lane = np.exp(-0.5 * (height / np.float32(0.09)) ** 2 - (frame.along / np.float32(1.6)) ** 4)
     depth: Plane = (np.float32(galaxy.dust_depth) * lane).astype(np.float32)
     return depth

@@ -71,7 +71,7 @@ def impression_of(galaxy: Galaxy, config: SimulationConfig) -> Impression:
         artifact=max(galaxy.star_strength, galaxy.trail_strength),
         flatness=galaxy.bulge_to_total * bulge_flatness + disk_share * disk_flatness,
         bulge=galaxy.bulge_to_total,
-        dust=_rise(galaxy.dust_depth, 0.6, 0.2) * edge_on * clarity,
+        dust=_rise(galaxy.dust_depth, 1.4, 0.3) * edge_on * clarity,
     )
 
 
@@ -111,7 +111,7 @@ def _oddity(seen: Impression) -> float:
 def _arm_count(target: float) -> Score:
     """Volunteers miscount by one more easily when there are many or ragged arms."""
     return lambda seen: _near(
-        seen.galaxy.n_arms, target, 0.4 + 0.5 * seen.galaxy.arm_raggedness + 0.05 * target
+        float(seen.galaxy.n_arms), target, 0.4 + 0.5 * seen.galaxy.arm_raggedness + 0.05 * target
     )
 
 
@@ -135,8 +135,16 @@ def _cannot_tell(seen: Impression) -> float:
     return 1.5 + 2.5 * seen.galaxy.arm_raggedness - 7.0 * min(seen.arms, 0.6)
 
 
-_YES_ARMS: Score = lambda seen: 9.0 * seen.arms - 2.6  # noqa: E731 - scores stand in a table
-_NO_BULGE: Score = _bulge_size(0.0, 0.1)
+_NO_BULGE = _bulge_size(0.0, 0.1)
+_BULGE_SHAPES: dict[str, Score] = {
+    "round": lambda seen: 0.0,
+    "rounded": lambda seen: 0.0,
+    "boxy": lambda seen: 2.5 * seen.galaxy.bar_strength - 2.2,
+    "no-bulge": lambda seen: 3.0 - 16.0 * seen.bulge,
+    "none": lambda seen: 3.0 - 16.0 * seen.bulge,
+}
+_CARELESS_SHARE = 0.01
+"""One vote in a hundred is a slip of the finger, so no share is exactly 0."""
 
 SCORES: dict[str, dict[str, Score]] = {
     "smooth-or-featured": {
@@ -145,7 +153,7 @@ SCORES: dict[str, dict[str, Score]] = {
         "artifact": lambda seen: 8.0 * seen.artifact - 3.5,
     },
     "disk-edge-on": {"yes": lambda seen: 8.0 * seen.edge_on - 4.0, "no": lambda seen: 0.0},
-    "has-spiral-arms": {"yes": _YES_ARMS, "no": lambda seen: 0.0},
+    "has-spiral-arms": {"yes": lambda seen: 9.0 * seen.arms - 2.6, "no": lambda seen: 0.0},
     "bar": {
         "yes": lambda seen: 8.0 * seen.bar - 2.6,
         "strong": lambda seen: 9.0 * seen.bar - 4.6,
@@ -179,13 +187,8 @@ SCORES: dict[str, dict[str, Score]] = {
         "merger": lambda seen: 5.0 * seen.companion,
         "dust-lane": lambda seen: 5.0 * seen.dust,
     },
-    "bulge-shape": {
-        "round": lambda seen: 0.0,
-        "rounded": lambda seen: 0.0,
-        "boxy": lambda seen: 2.5 * seen.galaxy.bar_strength - 2.2,
-        "no-bulge": lambda seen: 3.0 - 16.0 * seen.bulge,
-        "none": lambda seen: 3.0 - 16.0 * seen.bulge,
-    },
+    "bulge-shape": _BULGE_SHAPES,
+    "edge-on-bulge": _BULGE_SHAPES,
     "spiral-winding": {"tight": _winding(9.0), "medium": _winding(19.0), "loose": _winding(31.0)},
     "spiral-arm-count": {
         "1": _arm_count(1.0),
@@ -203,7 +206,6 @@ SCORES: dict[str, dict[str, Score]] = {
     },
 }
 """Score of each answer of each question, without the campaign's suffix; softmax makes shares."""
-SCORES["edge-on-bulge"] = SCORES["bulge-shape"]
 
 
 def true_concentrations(
@@ -236,10 +238,12 @@ def true_fractions(
 
 
 def _shares(question: Question, seen: Impression) -> Float64[np.ndarray, " answer"]:
-    """Softmax of the answers' scores."""
+    """Softmax of the answers' scores, less the careless votes, which fall on any answer."""
     scores = np.array([score(seen) for score in _scores_of(question)], dtype=np.float64)
     weights = np.exp(scores - scores.max())
-    shares: Float64[np.ndarray, " answer"] = weights / weights.sum()
+    shares: Float64[np.ndarray, " answer"] = (
+        1 - _CARELESS_SHARE
+    ) * weights / weights.sum() + _CARELESS_SHARE / len(weights)
     return shares
 
 

@@ -58,8 +58,8 @@ def add_artifacts(light: Light, galaxy: Galaxy, rng: np.random.Generator) -> Non
         )
         # Each band sees the satellite at another time, so a trail has a single colour.
         colour = np.roll(np.array([1.0, 0.15, 0.1], np.float32), int(rng.integers(0, 3)))
-        trail = np.exp(-0.5 * (across / np.float32(rng.uniform(1.2, 2.2))) ** 2)
-        light += trail[..., None] * (colour * np.float32(16 * galaxy.trail_strength))
+        trail = np.exp(-0.5 * (across / np.float32(rng.uniform(0.8, 1.6))) ** 2)
+        light += trail[..., None] * (colour * np.float32(9 * galaxy.trail_strength))
 
 
 def _star(

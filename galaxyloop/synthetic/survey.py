@@ -40,7 +40,7 @@ def write_survey(config: SimulationConfig, directory: Path, progress: bool = Tru
 
     It holds ``images/``, ``manifest.csv`` (``image_uri`` is relative to the manifest),
     ``votes.csv`` (counts of the labelled galaxies, one column an answer), ``truth.parquet``
-    (true fractions and parameters of every sound galaxy), ``broken.csv`` (which inputs cannot be
+    (true fractions and parameters of every galaxy), ``broken.csv`` (which inputs cannot be
     used, and why) and ``simulation.json`` (the config). The same config gives the same bytes.
 
     Args:
@@ -136,7 +136,6 @@ def _add_broken(
     galaxies = iterate_galaxies(plan, tree, first=_FIRST_BROKEN)
     for place, row in zip(range(n_broken), galaxies, strict=False):
         _add_rows(tables, row, config, tree, ".jpg")
-        tables.truth.pop()
         path = directory / tables.manifest[-1]["image_uri"]
         _write_image(path, row.image)
         if place < config.n_broken_images:
