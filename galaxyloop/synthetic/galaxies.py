@@ -83,8 +83,8 @@ def draw_galaxy_of_kind(kind: str, rng: np.random.Generator) -> Galaxy:
     """One galaxy of the given kind, a key of ``KINDS``."""
     typical = Galaxy(
         kind=kind,
-        half_light_radius_share=float(np.clip(rng.lognormal(np.log(0.115), 0.22), 0.06, 0.19)),
-        surface_brightness=float(np.clip(rng.lognormal(np.log(14.0), 0.45), 4.0, 50.0)),
+        half_light_radius_share=float(np.clip(rng.lognormal(np.log(0.11), 0.28), 0.05, 0.19)),
+        surface_brightness=float(np.clip(rng.lognormal(np.log(12.0), 0.6), 2.5, 50.0)),
         blueness=float(rng.uniform(0.2, 0.8)),
         bulge_to_total=float(rng.uniform(0.05, 0.45)),
         sersic_index=float(rng.uniform(1.5, 3.5)),
@@ -132,7 +132,7 @@ def _spiral(rng: np.random.Generator) -> Traits:
         "arm_raggedness": rng.uniform(0.1, 0.7),
         "blueness": rng.uniform(0.4, 1.0),
         "clumpiness": rng.uniform(0.02, 0.12),
-        "half_light_radius_share": rng.uniform(0.11, 0.18),
+        "half_light_radius_share": rng.uniform(0.08, 0.18),
     }
 
 

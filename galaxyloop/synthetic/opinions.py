@@ -111,7 +111,7 @@ def _oddity(seen: Impression) -> float:
 def _arm_count(target: float) -> Score:
     """Volunteers miscount by one more easily when there are many or ragged arms."""
     return lambda seen: _near(
-        float(seen.galaxy.n_arms), target, 0.4 + 0.5 * seen.galaxy.arm_raggedness + 0.05 * target
+        float(seen.galaxy.n_arms), target, 0.35 + 0.4 * seen.galaxy.arm_raggedness + 0.05 * target
     )
 
 
@@ -132,7 +132,7 @@ def _flatness(target: float) -> Score:
 
 def _cannot_tell(seen: Impression) -> float:
     """Ragged, faint arms are hard to count."""
-    return 1.5 + 2.5 * seen.galaxy.arm_raggedness - 7.0 * min(seen.arms, 0.6)
+    return 0.8 + 2.0 * seen.galaxy.arm_raggedness - 7.0 * min(seen.arms, 0.6)
 
 
 _NO_BULGE = _bulge_size(0.0, 0.1)
