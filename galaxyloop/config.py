@@ -7,11 +7,14 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import yaml
 
 from galaxyloop.errors import ConfigError
+
+# A type variable, since beartype refuses typing.Self on class methods checked one by one.
+C = TypeVar("C", bound="StrictConfig")
 
 
 class StrictConfig:
@@ -22,16 +25,16 @@ class StrictConfig:
     """
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
         """Build the config from plain values.
 
         Raises:
             ConfigError: a key is unknown or missing, or a value has the wrong type.
         """
-        return typing.cast(Self, _build(cls, data, cls.__name__))
+        return typing.cast(C, _build(cls, data, cls.__name__))
 
     @classmethod
-    def from_json(cls, text: str, **_: object) -> Self:
+    def from_json(cls: type[C], text: str, **_: object) -> C:
         """Build the config from a JSON object, as the command line hands it over."""
         try:
             data = json.loads(text)
@@ -40,7 +43,7 @@ class StrictConfig:
         return cls.from_dict(data)
 
     @classmethod
-    def from_yaml(cls, path: str | Path) -> Self:
+    def from_yaml(cls: type[C], path: str | Path) -> C:
         """Read the config from a YAML file."""
         try:
             data = yaml.safe_load(Path(path).read_text())
