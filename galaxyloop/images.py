@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8
-from torchvision.io import ImageReadMode, decode_jpeg
 
 Pixels = UInt8[np.ndarray, "y x band"]
 
 _JPEG_START = b"\xff\xd8\xff"
+_JPEG_END = b"\xff\xd9"
+_SCAN_MARKER = 0xDA
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TEXT_STARTS = {
@@ -53,7 +53,8 @@ def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
     """Decode a JPEG or PNG to 8-bit RGB; grey is repeated, alpha dropped, 16 bits scaled.
 
     The size is read from the header first, so that a small file cannot unpack into more memory
-    than allowed. PNG goes through OpenCV: torchvision 0.29 ends the process on a damaged one.
+    than allowed. OpenCV decodes: torchvision 0.29 announces the end of its own decoders, and a
+    damaged PNG ends the whole process there. An orientation tag is not followed.
 
     Raises:
         ImageRejectedError: not an image, damaged, truncated, too large or too small.
@@ -101,31 +102,38 @@ def _check_size(size_px: tuple[int, int], bounds: ImageBounds) -> None:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
-    """Width and height from the frame header, walking from marker to marker."""
-    at = 2
+    """Width and height from the frame header, after checking that the file has its end.
+
+    Decoders fill what is missing of a truncated JPEG with grey and say nothing. Inside the
+    compressed data 0xFF is always followed by 0 or a restart mark, so an end mark after the
+    start of the scan is the real one; a thumbnail's lies before.
+    """
+    at, size = 2, None
     while at + 9 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
         if marker == 0xFF:
             at += 1
-        elif marker in _FRAME_MARKERS:
+            continue
+        if marker in _FRAME_MARKERS:
             height, width = struct.unpack_from(">HH", content, at + 5)
-            return width, height
-        else:
-            at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    raise ImageRejectedError("a JPEG without a size in its header", f"{len(content)} bytes")
+            size = width, height
+        if marker == _SCAN_MARKER:
+            break
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    if content.find(_JPEG_END, at) < 0:
+        raise ImageRejectedError("a truncated JPEG", f"{len(content)} bytes")
+    if size is None:
+        raise ImageRejectedError("a damaged JPEG", "no size in its header")
+    return size
 
 
 def _decode_jpeg(content: bytes) -> Pixels:
-    """JPEG bytes to RGB; refuses a file that ends early rather than fill it with grey."""
-    data = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    try:
-        image = decode_jpeg(data, mode=ImageReadMode.RGB)
-    except RuntimeError as error:
-        detail = str(error).rsplit(",", 1)[-1].strip()
-        if "truncated" in detail:
-            raise ImageRejectedError("a truncated JPEG", f"{len(content)} bytes") from error
-        raise ImageRejectedError("a damaged JPEG", detail) from error
-    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    """JPEG bytes to RGB."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if image is None:
+        raise ImageRejectedError("a damaged JPEG", f"{len(content)} bytes")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def _png_size(content: bytes) -> tuple[int, int]:

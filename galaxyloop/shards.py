@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ import pyarrow.parquet
 from jaxtyping import Integer, UInt8
 
 from galaxyloop.errors import ShardError
+from galaxyloop.storage import file_digest
 
 _FORMAT = 1
 _TEXT = pa.string()
@@ -65,7 +66,7 @@ class CutoutWriter:
         self._file = open(directory / "cutouts.npy", "wb")  # noqa: SIM115 - closed by __exit__
         self._write_header()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "CutoutWriter":
         """The writer itself."""
         return self
 
@@ -98,7 +99,7 @@ class CutoutWriter:
             n_rejected=len(rejects),
             image_size_px=self.image_size_px,
             digest=self._content.hexdigest(),
-            sha256={name: _file_digest(self.directory / name) for name in _FILES},
+            sha256={name: file_digest(self.directory / name) for name in _FILES},
             config=self.config,
         )
         text = json.dumps({"format": _FORMAT, **asdict(summary)}, indent=1, sort_keys=True)
@@ -169,9 +170,9 @@ class CutoutShard:
             path = self.directory / name
             if not path.is_file():
                 raise ShardError(f"{self.directory} lacks {name}; cut it out again")
-            if verify and _file_digest(path) != self.summary.sha256[name]:
+            if verify and file_digest(path) != self.summary.sha256[name]:
                 raise ShardError(
-                    f"{path} has SHA-256 {_file_digest(path)} but was written with "
+                    f"{path} has SHA-256 {file_digest(path)} but was written with "
                     f"{self.summary.sha256[name]}; it is damaged: cut it out again"
                 )
         side = self.summary.image_size_px
@@ -248,9 +249,3 @@ def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     """Write the schema's columns; equal rows give equal bytes."""
     table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
     pa.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
-
-
-def _file_digest(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Reading small files whole from disk, S3 or HTTPS, and writing directories all at once."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -146,3 +147,12 @@ def whole_directory(directory: Path) -> Iterator[Path]:
         draft.rename(directory)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a local file, read a megabyte at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -83,11 +83,11 @@ def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         ``row`` (the index), ``column, value, reason`` of every broken rule.
     """
-    ra, dec = rows["ra_deg"], rows["dec_deg"]
+    ra, dec, trimmed = rows["ra_deg"], rows["dec_deg"], rows["id_str"].str.strip()
     rules = [
-        ("id_str", rows["id_str"].str.strip() == "", "empty"),
-        ("id_str", rows["id_str"].str.strip() != rows["id_str"], "spaces around it"),
-        ("image_uri", rows["image_uri"].str.strip() == "", "empty"),
+        ("id_str", trimmed.eq(""), "empty"),
+        ("id_str", trimmed.ne(rows["id_str"]) & trimmed.ne(""), "spaces around it"),
+        ("image_uri", rows["image_uri"].str.strip().eq(""), "empty"),
         ("ra_deg", ra.notna() & ~((ra >= 0) & (ra <= 360)), "outside [0, 360]"),
         ("dec_deg", dec.notna() & ~(dec.abs() <= 90), "outside [-90, 90]"),
         ("ra_deg", ra.isna() & dec.notna(), "absent though dec_deg is given"),
@@ -160,9 +160,8 @@ def _failures(
     row: "pd.Index | pd.Series", column: str, value: pd.Series, reason: str
 ) -> pd.DataFrame:
     """Failures of one rule."""
-    failures = pd.DataFrame(
-        {"row": np.asarray(row, np.int64), "value": value.astype(str).to_numpy()}
-    )
+    text = [str(cell) for cell in value.astype(object).where(value.notna(), "")]
+    failures = pd.DataFrame({"row": np.asarray(row, np.int64), "value": pd.Series(text, dtype=str)})
     failures["column"] = column
     failures["reason"] = reason
     return failures[["row", "column", "value", "reason"]]

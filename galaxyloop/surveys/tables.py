@@ -1,8 +1,9 @@
 """Reading a table file into text columns, each row with its number."""
 
 import csv
+import gzip
 import io
-from typing import IO
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -13,6 +14,8 @@ import pyarrow.parquet
 
 from galaxyloop.errors import ManifestError
 
+_OpenFile = Any
+"""What fsspec opens: its handles have no base class in common."""
 N_COLUMNS_REASON = "another number of columns than the header"
 
 
@@ -40,14 +43,14 @@ def read_text_columns(
             return _read_csv(uri, file, wanted, needed)
     except FileNotFoundError as error:
         raise ManifestError(f"there is no manifest at {uri}; check the location") from error
-    except (pa.ArrowInvalid, UnicodeDecodeError, EOFError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise ManifestError(
             f"{uri} cannot be read as a table: {error}; give csv, csv.gz or parquet"
         ) from error
 
 
 def _read_csv(
-    uri: str, file: IO[bytes], wanted: list[str], needed: list[str]
+    uri: str, file: _OpenFile, wanted: list[str], needed: list[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every cell as it stands in the file; row numbers count the ragged rows too."""
     header = file.readline()
@@ -83,7 +86,7 @@ def _read_csv(
     return frame, pd.DataFrame(ragged, columns=["row", "value"])
 
 
-def _read_parquet(uri: str, file: IO[bytes], wanted: list[str], needed: list[str]) -> pd.DataFrame:
+def _read_parquet(uri: str, file: _OpenFile, wanted: list[str], needed: list[str]) -> pd.DataFrame:
     """Text columns; integers become text exactly, an id in floating point is refused."""
     parquet = pa.parquet.ParquetFile(file)
     names = parquet.schema_arrow.names
