@@ -8,11 +8,14 @@ from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VotesConfig
 
 
-def check_size(counts: BatchCounts, rejects: BatchRejects, config: VotesConfig) -> None:
+def check_size(
+    layout: TableLayout, counts: BatchCounts, rejects: BatchRejects, config: VotesConfig
+) -> None:
     """Reject rows with absurdly many votes, which are most likely another quantity."""
+    published = layout.published_counts()
     for column, votes in counts.votes.items():
         reason = f"more than max_votes={config.max_votes} on one answer; is it a count?"
-        rejects.add(votes > config.max_votes, column, votes, reason)
+        rejects.add(votes > config.max_votes, published.get(column, column), votes, reason)
 
 
 def check_totals(

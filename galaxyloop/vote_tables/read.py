@@ -172,7 +172,7 @@ class _SourceReader:
         }
         counts = count_votes(layout, numbers, rejects, config)
         self._judge_cells(counts, rejects)
-        check_size(counts, rejects, config)
+        check_size(layout, counts, rejects, config)
         check_totals(layout, numbers, counts, rejects, config)
         exceeding = check_parents(layout, counts, rejects, config)
         check_new(rejects, self.rows.positions, layout.id_column)

@@ -1,0 +1,213 @@
+"""Files of every kind and from every place give the same votes, or a clear refusal."""
+
+import functools
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from galaxyloop.errors import VoteTableError
+from galaxyloop.vote_tables import (
+    VotesConfig,
+    VoteSource,
+    load_vote_rejects,
+    load_votes,
+    read_vote_table,
+)
+from galaxyloop.vote_tables.files import read_batches, read_header
+from schemas.votes import judge_votes
+
+BIG_ID = 587722981742084144  # more than 2^53: a float would lose its last digits
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "objid": [BIG_ID, BIG_ID + 1, BIG_ID + 2],
+            "note": ["a, b", "c", 'd "e"'],
+            "smooth-or-featured-gz2_smooth": [3, 0, 9],
+            "smooth-or-featured-gz2_featured-or-disk": [1, 20, 2],
+            "smooth-or-featured-gz2_artifact": [0, 0, 1],
+        }
+    )
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """Address of a web server over the folder."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def read(uri: str, directory: Path, config: VotesConfig | None = None) -> pd.DataFrame:
+    sources = [VoteSource(uri, "gz2")]
+    read_vote_table(sources, config or VotesConfig(), directory / "votes", judge_votes)
+    return load_votes(directory / "votes")
+
+
+def check(votes: pd.DataFrame, table: pd.DataFrame) -> None:
+    assert votes["id_str"].tolist() == table["objid"].astype(str).tolist()
+    assert votes.iloc[:, 2:5].to_numpy().tolist() == table.iloc[:, 2:5].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "csv_without_ending"])
+def test_read_vote_table__reads_every_kind_of_file(
+    name: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    write = table.to_parquet if name.endswith("parquet") else table.to_csv
+    write(path, index=False)
+    check(read(str(path), tmp_path), table)
+
+
+def test_read_vote_table__reads_a_byte_order_mark_and_windows_line_ends(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    text = table.to_csv(index=False, lineterminator="\r\n")
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    check(read(str(tmp_path / "t.csv"), tmp_path), table)
+
+
+def test_read_vote_table__reads_dictionary_and_float_columns_of_parquet(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    stored = table.astype({"objid": str}).astype({"objid": "category"})
+    stored["smooth-or-featured-gz2_smooth"] = stored.iloc[:, 2].astype("float32")
+    stored.to_parquet(tmp_path / "t.parquet", index=False)
+    check(read(str(tmp_path / "t.parquet"), tmp_path), table)
+
+
+def test_read_vote_table__reads_from_the_web(table: pd.DataFrame, tmp_path: Path, web: str) -> None:
+    table.to_csv(tmp_path / "t.csv.gz", index=False)
+    check(read(f"{web}/t.csv.gz", tmp_path), table)
+    with pytest.raises(VoteTableError, match="there is no file at http"):
+        read(f"{web}/other.csv", tmp_path / "second")
+
+
+def test_read_vote_table__reads_from_an_object_store(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        store = fsspec.filesystem("s3", skip_instance_cache=True)
+        store.mkdir("votes-bucket")
+        table.to_parquet(tmp_path / "t.parquet", index=False)
+        store.put(str(tmp_path / "t.parquet"), "votes-bucket/t.parquet")
+        check(read("s3://votes-bucket/t.parquet", tmp_path), table)
+        with pytest.raises(VoteTableError, match="there is no file at s3://votes-bucket/no.csv"):
+            read("s3://votes-bucket/no.csv", tmp_path / "second")
+    finally:
+        server.stop()
+
+
+def test_read_vote_table__rejects_lines_with_other_numbers_of_cells_in_place(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    lines = table.to_csv(index=False).splitlines()
+    lines.insert(2, "1,only two")
+    lines.append("2,x,1,1,1,one too many")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    config = VotesConfig(max_reject_rate=1.0, batch_rows=1)
+    check(read(str(tmp_path / "t.csv"), tmp_path, config), table)
+    rejects = load_vote_rejects(tmp_path / "votes")
+    assert rejects["row"].tolist() == [1, 4]
+    assert rejects["value"].tolist() == ["2 cells", "6 cells"]
+    assert rejects["reason"].str.contains("must have 5 cells").all()
+
+
+def test_read_batches__number_rows_across_blocks_and_malformed_lines(tmp_path: Path) -> None:
+    n_lines = 300_000
+    bad = {0, 7, 150_000, n_lines - 1}
+    lines = ["too,many,cells" if i in bad else f"{i},{i % 40}" for i in range(n_lines)]
+    path = tmp_path / "long.csv"
+    path.write_text("id,votes\n" + "\n".join(lines) + "\n" * 2)
+    batches = list(read_batches(str(path), ["id"], 50_000))
+    for batch in batches:
+        assert batch.rows.astype(str).tolist() == batch.table.column("id").to_pylist()
+        assert len(batch.rows) <= 50_000
+    assert {line.row for batch in batches for line in batch.malformed} == bad
+    assert sum(len(batch.rows) for batch in batches) == n_lines - len(bad)
+
+
+def write_file(path: Path, content: bytes) -> str:
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty; fetch it again"),
+        (b" \n\n", "is empty; fetch it again"),
+        (b"<!DOCTYPE html><html>", "is a web page or XML file; give votes as csv"),
+        (b"SIMPLE  =                    T", "is a FITS file; give votes as csv"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is a binary file; give votes as csv"),
+        (b"PAR1 and nothing more", "is a damaged parquet file"),
+        (b"\x1f\x8b and nothing more", "not a csv table in UTF-8"),
+        (b"objid,a,a\n1,2,3\n", r"has the columns \['a'\] twice"),
+        (b"name\xe9e,a\n1,2\n", "not a csv table in UTF-8"),
+        (b"objid,smooth-or-featured-gz2_smooth\n", "none on"),
+    ],
+)
+def test_read_vote_table__refuses_what_is_no_table(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(VoteTableError, match=message):
+        read(write_file(tmp_path / "t.csv", content), tmp_path)
+    assert not (tmp_path / "votes").exists()
+
+
+def test_read_vote_table__refuses_a_header_without_rows(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    table.iloc[:0].to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(VoteTableError, match="has a header but no rows"):
+        read(str(tmp_path / "t.csv"), tmp_path)
+
+
+def test_read_vote_table__refuses_a_truncated_download(table: pd.DataFrame, tmp_path: Path) -> None:
+    whole = gzip.compress(table.to_csv(index=False).encode())
+    with pytest.raises(VoteTableError, match="t.csv"):
+        read(write_file(tmp_path / "t.csv", whole[:-20]), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_read_header__names_the_path_that_is_no_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(VoteTableError, match=str(tmp_path)):
+        read_header(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "message"),
+    [
+        ("objid", pa.float64(), "stored as double, which may have lost digits"),
+        ("smooth-or-featured-gz2_smooth", pa.bool_(), "stores bool; votes, fractions and totals"),
+    ],
+)
+def test_read_vote_table__refuses_columns_of_the_wrong_type(
+    column: str, kind: pa.DataType, message: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    stored = pa.Table.from_pandas(table, preserve_index=False)
+    index = stored.schema.get_field_index(column)
+    cells = pa.array(table[column].astype(bool if kind == pa.bool_() else float).tolist(), kind)
+    pq.write_table(stored.set_column(index, column, cells), tmp_path / "t.parquet")
+    with pytest.raises(VoteTableError, match=message):
+        read(str(tmp_path / "t.parquet"), tmp_path)
