@@ -1,0 +1,45 @@
+"""The schema of metric tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyloop.decision_tree import DecisionTree, Question
+from schemas.metrics import judge_metrics
+
+TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
+
+
+@pytest.fixture
+def metrics() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "question": ["bar-toy", "bar-toy", "all"],
+            "metric": ["rmse", "mae", "rmse"],
+            "value": [0.1, np.nan, 0.2],
+            "low": [0.05, np.nan, np.nan],
+            "high": [0.15, np.nan, np.nan],
+            "n_galaxies": [12, 0, 12],
+        }
+    )
+
+
+def test_judge_metrics__accepts_a_metric_over_no_galaxies(metrics: pd.DataFrame) -> None:
+    assert judge_metrics(metrics, TREE).empty
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("question", ["bar-toy", "bar-toy", "bulge-toy"], "isin"),
+        ("value", [np.nan, np.nan, 0.2], "value must be finite"),
+        ("low", [0.2, np.nan, np.nan], "low must not be above high"),
+        ("metric", ["rmse", "rmse", "rmse"], "unique"),
+        ("n_galaxies", [12, -1, 12], "greater_than_or_equal_to(0)"),
+    ],
+)
+def test_judge_metrics__names_the_reason(
+    metrics: pd.DataFrame, column: str, values: list[object], reason: str
+) -> None:
+    found = judge_metrics(metrics.assign(**{column: values}), TREE)
+    assert found["reason"].str.contains(reason, regex=False).any()
