@@ -187,6 +187,11 @@ def load_checkpoint_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def load_checkpoint_tree(directory: Path) -> DecisionTree:
+    """The decision tree a checkpoint answers, without its weights."""
+    return DecisionTree.from_json(json.dumps(load_checkpoint_config(directory)["tree"]))
+
+
 def checkpoint_digest(directory: Path) -> str:
     """SHA-256 of weights and config: what a model is called everywhere else.
 
@@ -206,7 +211,8 @@ def checkpoint_digest(directory: Path) -> str:
 def _write_files(model: GalaxyModel, directory: Path, records: CheckpointRecords) -> None:
     """The four files of a checkpoint."""
     weights = {
-        name: weight.detach().cpu().contiguous() for name, weight in model.state_dict().items()
+        name: weight.detach().cpu().contiguous().clone()
+        for name, weight in model.state_dict().items()
     }
     safetensors.torch.save_file(weights, directory / WEIGHTS)
     config = {

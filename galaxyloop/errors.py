@@ -137,3 +137,21 @@ class ReportError(GalaxyloopError, ValueError):
 
 class RegistryError(GalaxyloopError, ValueError):
     """A model is not in the registry, or its files are not what was registered."""
+
+
+class TrainingDivergedError(GalaxyloopError, ArithmeticError):
+    """A loss became infinite or not a number.
+
+    Attributes:
+        epoch: in which it was found, from 0.
+        learning_rate: at its end.
+    """
+
+    def __init__(self, name: str, value: float, epoch: int, learning_rate: float) -> None:
+        """Show the loss, the epoch and the learning rate."""
+        self.epoch = epoch
+        self.learning_rate = learning_rate
+        super().__init__(
+            f"{name} is {value} after epoch {epoch} (learning rate {learning_rate:g}); lower "
+            "learning_rate or max_gradient_norm, or set precision to float32"
+        )

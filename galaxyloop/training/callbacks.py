@@ -1,5 +1,6 @@
 """What happens around the steps: saved states, best weights, the log and the progress bar."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import lightning.pytorch as lightning
 from tqdm import tqdm
 
+from galaxyloop.errors import TrainingDivergedError
 from galaxyloop.training.data import Batch
 from galaxyloop.training.loop import TrainingLoop
 from galaxyloop.training.schedule import learning_rate_at
@@ -61,7 +63,7 @@ class RunKeeper(lightning.Callback):
     ) -> None:
         """After the validation of an epoch."""
         state = self._loop.state
-        row = {
+        row: dict[str, int | float] = {
             "epoch": state.epoch,
             "step": self._loop.step,
             **self._loop.losses(),
@@ -71,6 +73,7 @@ class RunKeeper(lightning.Callback):
             "seconds": time.perf_counter() - self._started,
             "n_images": sum(int(old["n_images"]) for old in state.log[-1:]) + self._loop.n_galaxies,
         }
+        _check_finite(row)
         state.log.append(row)
         best = min(range(len(state.log)), key=lambda i: state.log[i]["validation_loss"])
         state.epoch, state.n_batches, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
@@ -82,7 +85,7 @@ class RunKeeper(lightning.Callback):
         if self._save is not None:
             self._save(state)
         if self._on_epoch is not None:
-            self._on_epoch(dict(row))
+            self._on_epoch({name: float(value) for name, value in row.items()})
 
 
 class EpochBar(lightning.Callback):
@@ -135,6 +138,13 @@ class EpochBar(lightning.Callback):
     ) -> None:
         """Leave the line as it is."""
         self._bar.close()
+
+
+def _check_finite(row: dict[str, int | float]) -> None:
+    """Refuse to go on from a loss that is not a number."""
+    for name in ("train_loss", "validation_loss"):
+        if not math.isfinite(row[name]):
+            raise TrainingDivergedError(name, row[name], int(row["epoch"]), row["learning_rate"])
 
 
 def _fill(state: RunState, loop: TrainingLoop) -> None:

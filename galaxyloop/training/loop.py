@@ -1,6 +1,5 @@
 """The training loop on Lightning; imported when training starts, because that takes seconds."""
 
-
 import lightning.pytorch as lightning
 import torch
 from torch import Tensor

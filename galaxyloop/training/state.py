@@ -40,7 +40,7 @@ class RunState:
     """Weights after the best epoch."""
     best_epoch: int = -1
     """The epoch with the lowest validation loss; -1 before there is one."""
-    log: list[dict[str, float]] = field(default_factory=list)
+    log: list[dict[str, int | float]] = field(default_factory=list)
     """One row a finished epoch."""
 
 

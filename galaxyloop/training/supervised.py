@@ -77,6 +77,7 @@ def pretrain_supervised(
         The checkpoint's directory.
 
     Raises:
+        TrainingDivergedError: a loss is not finite.
         NoTrainingDataError: no galaxy of a split has a cutout and votes.
         VoteTableError: the votes lack an answer of the tree.
         CheckpointError: the directory is not empty, or the state is another run's.
@@ -141,8 +142,10 @@ def train_model(
 
 
 def _describe_data(train: LabelledCutouts, validation: LabelledCutouts) -> dict[str, Any]:
-    """Numbers and digests of what is trained on."""
+    """Numbers and digests of what is trained on; the newest of two shards is the last."""
+    shards = getattr(train.cutouts, "shards", ())
     return {
+        "cutouts_digest": _digest({"shards": [shard.digest for shard in shards]}),
         "n_train": len(train),
         "n_validation": len(validation),
         "train_digest": train.digest(),

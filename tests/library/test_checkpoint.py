@@ -1,0 +1,159 @@
+"""Checkpoints load back equal, appear whole, and a damaged or hostile one is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from galaxyloop.checkpoint import (
+    CheckpointRecords,
+    GalaxyModel,
+    Normalisation,
+    checkpoint_digest,
+    load_checkpoint,
+    load_checkpoint_config,
+    save_checkpoint,
+)
+from galaxyloop.config import ConfigError
+from galaxyloop.encoders import build_encoder
+from galaxyloop.errors import CheckpointError
+from galaxyloop.heads import VoteHead
+from galaxyloop.random_streams import seeded
+from tests.library.training_data import TREE
+
+
+def make_model(seed: int = 0) -> GalaxyModel:
+    with seeded(seed):
+        encoder = build_encoder("resnet_mini")
+        head = VoteHead(encoder.n_features, len(TREE.columns), 0.25)
+    return GalaxyModel(encoder, head, TREE, 32, Normalisation([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save_checkpoint(make_model(), tmp_path / "saved", CheckpointRecords(run={"a": 1}))
+
+
+def test_load_checkpoint__gives_the_same_concentrations(saved: Path) -> None:
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    loaded = load_checkpoint(saved)
+    assert not loaded.training
+    assert loaded.tree == TREE
+    assert (loaded.image_size_px, loaded.head.dropout_rate) == (32, 0.25)
+    assert torch.equal(loaded(images), make_model().eval()(images))
+
+
+def test_galaxy_model__takes_bytes_and_unit_floats_alike() -> None:
+    model = make_model().eval()
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    torch.testing.assert_close(model(images), model(images.float() / 255))
+    mean = torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1).expand(2, 3, 32, 32)
+    torch.testing.assert_close(model.features(mean), model.encoder(torch.zeros(2, 3, 32, 32)))
+
+
+def test_checkpoint_digest__is_of_weights_and_config_and_of_nothing_else(
+    saved: Path, tmp_path: Path
+) -> None:
+    records = CheckpointRecords(run={"a": 1}, environment={"python": "other"})
+    again = save_checkpoint(make_model(), tmp_path / "again", records)
+    assert checkpoint_digest(again) == checkpoint_digest(saved)
+    other = save_checkpoint(make_model(1), tmp_path / "other", CheckpointRecords(run={"a": 1}))
+    assert checkpoint_digest(other) != checkpoint_digest(saved)
+    config = save_checkpoint(make_model(), tmp_path / "config", CheckpointRecords(run={"a": 2}))
+    assert checkpoint_digest(config) != checkpoint_digest(saved)
+
+
+def test_save_checkpoint__leaves_nothing_behind_when_it_fails(tmp_path: Path) -> None:
+    records = CheckpointRecords(run={"unwritable": {1, 2}})
+    with pytest.raises(TypeError, match="set"):
+        save_checkpoint(make_model(), tmp_path / "saved", records)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_checkpoint__refuses_a_directory_in_use(saved: Path) -> None:
+    with pytest.raises(CheckpointError, match="saved is not empty"):
+        save_checkpoint(make_model(), saved, CheckpointRecords())
+
+
+def test_load_checkpoint__refuses_a_missing_file(saved: Path, tmp_path: Path) -> None:
+    (saved / "weights.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors"):
+        load_checkpoint(saved)
+    with pytest.raises(CheckpointError, match=r"config\.json is missing"):
+        load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors is missing"):
+        checkpoint_digest(saved)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "must have the format"),
+        ('{"format": "zip"}', "got 'zip'"),
+        (" " * 5_000_000, "5000000 bytes"),
+    ],
+)
+def test_load_checkpoint_config__refuses_what_is_no_config(
+    saved: Path, text: str, message: str
+) -> None:
+    (saved / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint_config(saved)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("encoder", "no_such_encoder"),
+        ("encoder", "hf-hub:somebody/something"),
+        ("encoder", "local-dir:/etc"),
+        ("encoder", 7),
+        ("image_size_px", 10**9),
+        ("image_size_px", "64"),
+        ("image_size_px", True),
+        ("dropout_rate", 1.5),
+        ("dropout_rate", "a"),
+        ("dropout_rate", None),
+        ("normalisation", {"mean": [0, 0], "std": [1, 1, 1]}),
+        ("normalisation", {"mean": [0, 0, 0], "std": [1, 0, 1]}),
+        ("tree", {"name": "t", "questions": [{"name": "q", "answers": ["a"]}]}),
+        ("tree", []),
+        ("tree", None),
+    ],
+)
+def test_load_checkpoint__refuses_a_config_that_describes_no_model(
+    saved: Path, key: str, value: object
+) -> None:
+    config = load_checkpoint_config(saved)
+    config[key] = value
+    (saved / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="does not describe a model"):
+        load_checkpoint(saved)
+
+
+def test_load_checkpoint__refuses_weights_that_do_not_fit(saved: Path) -> None:
+    path = saved / "weights.safetensors"
+    weights = safetensors.torch.load_file(path)
+    bias = weights["head.linear.bias"]
+    changes: list[tuple[dict[str, torch.Tensor], str]] = [
+        ({"head.linear.bias": torch.zeros(4)}, r"must be torch.float32 \(5,\), got .*\(4,\)"),
+        ({"head.linear.bias": bias.double()}, "got torch.float64"),
+        ({"head.linear.bias": bias * float("nan")}, "not finite"),
+        ({"extra": bias.clone()}, r"first \['extra'\]"),
+    ]
+    for change, message in changes:
+        safetensors.torch.save_file({**weights, **change}, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(saved)
+    path.write_bytes(b"\x80\x04not safetensors")
+    with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
+        load_checkpoint(saved)
+
+
+def test_normalisation__refuses_division_by_zero() -> None:
+    with pytest.raises(ConfigError, match=r"std must be > 0 .* got \[1\.0, 0\.0, 1\.0\]"):
+        Normalisation([0.0, 0.0, 0.0], [1.0, 0.0, 1.0])
