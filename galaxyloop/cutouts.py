@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.errors import TooManyRejectsError
-from galaxyloop.images import ImageBounds, ImageRejectedError, Pixels, cut_out, decode_rgb
+from galaxyloop.images import Cutout, ImageBounds, ImageRejectedError, cut_out, decode_rgb
 from galaxyloop.shards import CutoutWriter, ShardSummary
 from galaxyloop.storage import FileReader, whole_directory
 from galaxyloop.surveys.fingerprints import CONTENT, UNREADABLE, content_fingerprint
@@ -110,13 +110,13 @@ class _Cutter:
         self.bounds = ImageBounds(config.max_image_px, config.min_side_px)
         self.pool = ThreadPoolExecutor(config.n_readers)
 
-    def __enter__(self) -> "Iterator[Pixels | ImageRejectedError]":
+    def __enter__(self) -> "Iterator[Cutout | ImageRejectedError]":
         return self._in_order()
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
 
-    def _in_order(self) -> "Iterator[Pixels | ImageRejectedError]":
+    def _in_order(self) -> "Iterator[Cutout | ImageRejectedError]":
         waiting: deque[Future[Any]] = deque()
         for uri, digest in self.rows:
             waiting.append(self.pool.submit(self._one, uri, digest))
@@ -125,7 +125,7 @@ class _Cutter:
         while waiting:
             yield waiting.popleft().result()
 
-    def _one(self, uri: str, digest: str) -> "Pixels | ImageRejectedError":
+    def _one(self, uri: str, digest: str) -> "Cutout | ImageRejectedError":
         """One image's cutout, or why there is none; rejection is an answer here, no failure."""
         try:
             content = self._content(uri, digest)

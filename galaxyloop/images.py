@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 Pixels = UInt8[np.ndarray, "y x band"]
+Cutout = UInt8[np.ndarray, "side side band"]
 
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -68,7 +69,7 @@ def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
     raise _not_an_image(content)
 
 
-def cut_out(image: Pixels, centre_fraction: float, size_px: int) -> Pixels:
+def cut_out(image: Pixels, centre_fraction: float, size_px: int) -> Cutout:
     """The central square of an image, resampled once to the wanted size.
 
     Shrinking averages over area, which is its own antialiasing; enlarging interpolates linearly.

@@ -54,7 +54,9 @@ class FileReader:
         path = local_path(uri)
         if path is not None:
             with open(path, "rb") as file:
-                return file.read(self.max_bytes + 1)
+                # read(n) sets n bytes aside whatever the file holds.
+                size = os.fstat(file.fileno()).st_size
+                return file.read(min(size, self.max_bytes) + 1)
         return self._persistently(uri, lambda: self._fetch(uri))
 
     def fingerprint(self, uri: str) -> str:

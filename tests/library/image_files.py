@@ -1,0 +1,68 @@
+"""Image files made for tests, good and bad."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from galaxyloop.surveys.fingerprints import fingerprint_images
+from galaxyloop.surveys.manifest import IngestConfig
+
+
+def galaxy_pixels(seed: int, height: int = 96, width: int = 96, n_bands: int = 3) -> np.ndarray:
+    """Smooth random pixels, so that JPEG keeps them nearly as they are."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, n_bands)).astype(np.uint8)
+    return np.atleast_3d(cv2.GaussianBlur(noise, (0, 0), 2))
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """A PNG of RGB, RGBA or grey pixels, 8 or 16 bits."""
+    order = {3: [2, 1, 0], 4: [2, 1, 0, 3], 1: [0]}[pixels.shape[2]]
+    return cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, order]))[1].tobytes()
+
+
+def jpeg_bytes(pixels: np.ndarray, quality: int = 95) -> bytes:
+    """A JPEG of RGB pixels."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return cv2.imencode(".jpg", np.ascontiguousarray(pixels[:, :, ::-1]), options)[1].tobytes()
+
+
+def bomb_bytes(side: int) -> bytes:
+    """A PNG of a few bytes whose header announces ``side`` x ``side`` pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def write_chunk(
+    folder: Path, contents: dict[str, bytes], fingerprint: str = "content"
+) -> pd.DataFrame:
+    """Write files and give the chunk that lists them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    uris = [str(folder / name) for name in contents]
+    return chunk_of(list(contents), uris, fingerprint)
+
+
+def chunk_of(ids: list[str], uris: list[str], fingerprint: str = "content") -> pd.DataFrame:
+    """The chunk of images at the given locations."""
+    return pd.DataFrame(
+        {
+            "id_str": ids,
+            "image_uri": uris,
+            "ra_deg": 10.0,
+            "dec_deg": -5.0,
+            "survey": "s",
+            "group_id": ids,
+            "image_digest": fingerprint_images(uris, IngestConfig(fingerprint=fingerprint)),
+        }
+    )
