@@ -1,0 +1,21 @@
+"""Metrics of predictions on held-out votes: errors, likelihood, calibration."""
+
+from galaxyloop.metrics.calibration import calibration_table, count_pit, pit_values
+from galaxyloop.metrics.config import MetricsConfig
+from galaxyloop.metrics.evaluation import (
+    METRIC_COLUMNS,
+    evaluate_predictions,
+    mean_fractions,
+    mixture_log_likelihood,
+)
+
+__all__ = [
+    "METRIC_COLUMNS",
+    "MetricsConfig",
+    "calibration_table",
+    "count_pit",
+    "evaluate_predictions",
+    "mean_fractions",
+    "mixture_log_likelihood",
+    "pit_values",
+]

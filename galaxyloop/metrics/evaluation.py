@@ -1,0 +1,176 @@
+"""The table of metrics: held-out votes against predictions, question by question."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float64, Integer
+from torch import Tensor
+
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.dirichlet import vote_fractions, vote_log_likelihood
+from galaxyloop.metrics.bootstrap import Means, Metric, evaluate_metric
+from galaxyloop.metrics.calibration import count_pit, is_covered, is_not_mirrored
+from galaxyloop.metrics.config import MetricsConfig
+
+METRIC_COLUMNS = ("question", "metric", "value", "low", "high", "n_galaxies")
+_GALAXIES_PER_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """One question's predictions and observations, for all galaxies."""
+
+    votes: Integer[np.ndarray, "galaxy answer"]
+    fractions: Float64[np.ndarray, "galaxy answer"]
+    log_likelihood: Float64[np.ndarray, " galaxy"]
+    pit: Float64[np.ndarray, "galaxy answer"]
+    is_not_mirrored: np.ndarray
+    training_mean: Float64[np.ndarray, " answer"]
+
+
+def evaluate_predictions(
+    concentrations: Float[Tensor, "sample galaxy answer"]
+    | Float[np.ndarray, "sample galaxy answer"],
+    votes: Integer[np.ndarray, "galaxy answer"],
+    training_votes: Integer[np.ndarray, "training_galaxy answer"],
+    tree: DecisionTree,
+    config: MetricsConfig | None = None,
+) -> pd.DataFrame:
+    """Metrics of every question with 5 to 95 % intervals over galaxies.
+
+    ``rmse`` and ``mae`` of the vote fractions (over galaxies and answers), ``rmse_of_mean`` of
+    predicting the training galaxies' mean fractions instead and ``rmse_ratio`` to it;
+    ``confident_accuracy`` of the likeliest answer where volunteers are confident;
+    ``log_likelihood`` of the votes under the mixture of samples [nats a galaxy];
+    ``coverage_90`` and so on of the observed counts by central intervals; and
+    ``calibration_error``, the mean distance of the integral transforms' distribution from
+    uniform. Galaxies count from ``min_votes`` votes on the question, for ``log_likelihood`` from
+    one vote.
+
+    Args:
+        concentrations: Dirichlet parameters of the held-out galaxies, each > 0.
+        votes: their votes.
+        training_votes: the votes that the model was trained on.
+        tree: the questions.
+        config: thresholds, levels, resamplings.
+
+    Returns:
+        ``question``, ``metric``, ``value``, ``low``, ``high``, ``n_galaxies``; NaN where no galaxy
+        has enough votes.
+    """
+    config = config or MetricsConfig()
+    samples = torch.as_tensor(concentrations)
+    fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
+    log_likelihood = mixture_log_likelihood(samples, votes, tree)
+    pit = count_pit(samples, votes, tree, config)
+    training_mean = mean_fractions(training_votes, tree, config.min_votes)
+    rows = []
+    for index, (question, part) in enumerate(tree.slices.items()):
+        held_out = _HeldOut(
+            votes[:, part],
+            fractions[:, part],
+            log_likelihood[:, index],
+            pit[:, part],
+            is_not_mirrored(tree)[part],
+            training_mean[part],
+        )
+        for metric in _metrics(held_out, config):
+            rows.append(
+                (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
+            )
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+
+
+def mixture_log_likelihood(
+    concentrations: Float[Tensor, "sample galaxy answer"],
+    votes: Integer[np.ndarray, "galaxy answer"],
+    tree: DecisionTree,
+) -> Float64[np.ndarray, "galaxy question"]:
+    """Log of the mean over samples of the votes' probability [nats]; 0 without votes."""
+    parts = [
+        torch.logsumexp(vote_log_likelihood(chunk.double(), counts.to(chunk.device), tree), dim=0)
+        for chunk, counts in zip(
+            torch.split(concentrations, _GALAXIES_PER_CHUNK, dim=1),
+            torch.split(torch.from_numpy(votes), _GALAXIES_PER_CHUNK),
+            strict=True,
+        )
+    ]
+    result: np.ndarray = (torch.cat(parts) - math.log(len(concentrations))).cpu().numpy()
+    return result
+
+
+def mean_fractions(
+    votes: Integer[np.ndarray, "galaxy answer"], tree: DecisionTree, min_votes: int
+) -> Float64[np.ndarray, " answer"]:
+    """Mean observed fraction of each answer where there are enough votes; NaN if nowhere."""
+    result = np.full(votes.shape[1], np.nan)
+    for part in tree.slices.values():
+        n_votes = votes[:, part].sum(axis=1, keepdims=True)
+        is_enough = n_votes[:, 0] >= min_votes
+        if is_enough.any():
+            result[part] = (votes[is_enough, part] / n_votes[is_enough]).mean(axis=0)
+    return result
+
+
+def _metrics(held_out: _HeldOut, config: MetricsConfig) -> Iterator[Metric]:
+    """Every metric of a question."""
+    n_votes = held_out.votes.sum(axis=1)
+    yield Metric("log_likelihood", held_out.log_likelihood[n_votes > 0, None], _only)
+    is_enough = n_votes >= config.min_votes
+    observed = held_out.votes[is_enough] / n_votes[is_enough, None]
+    predicted = held_out.fractions[is_enough]
+    yield from _fraction_metrics(observed, predicted, held_out.training_mean)
+    is_sure = observed.max(axis=1, initial=0) > config.confident_fraction
+    is_right = observed[is_sure].argmax(axis=1) == predicted[is_sure].argmax(axis=1)
+    yield Metric("confident_accuracy", is_right[:, None].astype(float), _only)
+    yield from _calibration_metrics(held_out.pit[is_enough], held_out.is_not_mirrored, config)
+
+
+def _fraction_metrics(
+    observed: Float64[np.ndarray, "galaxy answer"],
+    predicted: Float64[np.ndarray, "galaxy answer"],
+    training_mean: Float64[np.ndarray, " answer"],
+) -> Iterator[Metric]:
+    """Errors of the fractions, beside those of predicting the mean."""
+    squared = np.square(predicted - observed).mean(axis=1, keepdims=True)
+    squared_of_mean = np.square(training_mean - observed).mean(axis=1, keepdims=True)
+    yield Metric("rmse", squared, _root)
+    yield Metric("rmse_of_mean", squared_of_mean, _root)
+    yield Metric("rmse_ratio", np.hstack([squared, squared_of_mean]), _root_ratio)
+    yield Metric("mae", np.abs(predicted - observed).mean(axis=1, keepdims=True), _only)
+
+
+def _calibration_metrics(
+    pit: Float64[np.ndarray, "galaxy answer"], keep: np.ndarray, config: MetricsConfig
+) -> Iterator[Metric]:
+    """Coverage at each level, and how far the transforms are from uniform."""
+    for level in config.levels:
+        covered = is_covered(pit, level).mean(axis=1, keepdims=True)
+        yield Metric(f"coverage_{100 * level:g}", covered, _only)
+    levels = np.array(config.levels)
+    # For each galaxy the share of its answers below each level: their means are the distribution.
+    below = (pit[:, keep, None] <= levels).mean(axis=1)
+    yield Metric("calibration_error", below, lambda means: np.abs(means - levels).mean(axis=-1))
+
+
+def _only(means: Means) -> np.ndarray:
+    """The mean itself."""
+    mean: np.ndarray = means[..., 0]
+    return mean
+
+
+def _root(means: Means) -> np.ndarray:
+    """Root of a mean square."""
+    root: np.ndarray = np.sqrt(means[..., 0])
+    return root
+
+
+def _root_ratio(means: Means) -> np.ndarray:
+    """Ratio of two roots of mean squares; NaN over 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt(means[..., 0] / means[..., 1])
+    return np.where(np.isfinite(ratio), ratio, np.nan)
