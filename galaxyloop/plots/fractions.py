@@ -69,7 +69,14 @@ def plot_rmse_bars(rmse: pd.DataFrame, ax: Axes) -> Axes:
     )
     for place, value in zip(places, rmse["rmse"], strict=True):
         if np.isfinite(value):
-            ax.text(value * 0.97, place, f"{value:.2f}", va="center", ha="right", fontsize=7)
+            ax.annotate(
+                f"{value:.2f}",
+                (value, place),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
     ax.set(yticks=places, xlabel="RMSE of the vote fraction", xlim=(0, None))
     ax.set_yticklabels(list(rmse["question"]))
     ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)

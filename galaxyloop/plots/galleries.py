@@ -35,13 +35,12 @@ def plot_acquisition_gallery(
     Good: odd, faint or ambiguous galaxies come first, not blank or broken images.
 
     Args:
-        acquisition: rank, question (the one that a new set of votes would inform most) and
-            information_nats, a row a galaxy.
+        acquisition: rank, most_informative_question and information_nats, a row a galaxy.
         images: in the same order.
         axes: one for each galaxy to be shown.
     """
     captions = [
-        f"{row['rank']}. {row['question']}\n{row['information_nats']:.3f} nats"
+        f"{row['rank']}. {row['most_informative_question']}\n{row['information_nats']:.3f} nats"
         for _, row in acquisition.iterrows()
     ]
     return plot_gallery(images, captions, axes)

@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 BLUE, ORANGE, GREEN, GREY = "#2a86c7", "#e08a00", "#0f9d78", "#8b929a"
 """After Okabe and Ito's palette, lightened so that each is legible on white and on black."""
 
+DPI = 160
+"""Pixels an inch of a figure, enough for screens of high density."""
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -39,7 +42,7 @@ def new_figure(
         n_rows: rows of axes.
         n_columns: columns of axes.
     """
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
 

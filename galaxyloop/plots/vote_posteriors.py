@@ -41,7 +41,7 @@ def plot_vote_posterior(
         ax.axvline(int(votes[answer]), color=ORANGE, linestyle=(0, (4, 2)), linewidth=1.8)
     # One sharp network must not flatten the mixture beyond reading.
     ax.set_ylim(0, min(float(single.max()), 2.6 * float(mixture.max())) * 1.08)
-    ax.set(xlim=(0, shown), xlabel=f"votes out of {shown}", ylabel="probability")
+    ax.set(xlim=(-0.5, shown + 0.5), xlabel=f"votes out of {shown}", ylabel="probability")
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(3))
     return tidy(ax)

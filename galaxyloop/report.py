@@ -1,0 +1,126 @@
+"""The report: one HTML file that tells an astronomer what came in, what was learnt, how well."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from galaxyloop import report_charts, report_tables
+from galaxyloop.report_content import (
+    GalaxyImage,
+    GalaxyPosterior,
+    HeldOutGalaxies,
+    ReportContent,
+)
+
+__all__ = ["GalaxyImage", "GalaxyPosterior", "HeldOutGalaxies", "ReportContent", "write_report"]
+
+N_GALLERY_IMAGES = 48
+"""Most images in the gallery; the first of each group come first."""
+N_ACQUISITIONS = 24
+"""Most galaxies in "Ask next"."""
+N_PANELS = 8
+"""Most galaxies whose posterior is drawn."""
+
+
+def write_report(content: ReportContent, path: Path) -> None:
+    """Write the report as one self-contained HTML file, which appears when it is complete.
+
+    Images and charts are embedded, charts once for light and once for dark screens; nothing is
+    fetched from anywhere, so the file can be archived and mailed.
+    """
+    package = resources.files("galaxyloop")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string((package / "report_template.html").read_text("utf-8"))
+    style = (package / "report_style.css").read_text("utf-8")
+    html = template.render(style=style, **_view(content))
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(html, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _view(content: ReportContent) -> dict[str, object]:
+    """What the template fills in, by name."""
+    titles = report_tables.question_titles(content.tree)
+    return {
+        "content": content,
+        "summary": report_tables.summary(content),
+        "strip": [report_charts.image_uri(one.image) for one in _strip(content.gallery)],
+        "key_numbers": report_tables.key_numbers(content),
+        "intake": report_tables.intake_table(content.intake),
+        "rejects": report_tables.reject_table(content.rejects),
+        "learning_facts": report_tables.learning_facts(content.learning_log),
+        "learning_chart": report_charts.learning_chart(content.learning_log),
+        "fraction_charts": report_charts.fraction_charts(content.held_out, content.tree, titles),
+        "rmse_chart": report_charts.rmse_chart(content.metrics, titles),
+        "metrics": report_tables.metric_table(content.metrics, titles),
+        "folds": report_tables.fold_table(content.cross_validation, titles),
+        "panels": _panels(content, titles),
+        "calibration_chart": report_charts.calibration_chart(content.calibration),
+        "pit_chart": report_charts.pit_chart(content.pit),
+        "gallery": _gallery_groups(content.gallery),
+        "acquisitions": _acquisitions(content, titles),
+    }
+
+
+def _strip(gallery: Sequence[GalaxyImage]) -> Sequence[GalaxyImage]:
+    """A dozen galaxies from all of the gallery, for the head of the page."""
+    return gallery[:: max(1, len(gallery) // 12)][:12]
+
+
+def _panels(content: ReportContent, titles: Mapping[str, str]) -> list[dict[str, object]]:
+    """Each galaxy with the charts of its two most telling questions."""
+    answer = report_charts.telling_answer(content.held_out, content.tree)
+    return [
+        {
+            "id_str": galaxy.id_str,
+            "image": report_charts.image_uri(galaxy.image),
+            "charts": report_charts.posterior_charts(
+                galaxy.concentrations, galaxy.votes, answer, content.tree, titles
+            ),
+        }
+        for galaxy in content.galaxies[:N_PANELS]
+    ]
+
+
+def _gallery_groups(gallery: Sequence[GalaxyImage]) -> dict[str, list[dict[str, str]]]:
+    """Images by group, as many from each as fit."""
+    names = list(dict.fromkeys(one.group for one in gallery))
+    n_each = N_GALLERY_IMAGES // max(len(names), 1)
+    return {
+        name: [
+            {
+                "id_str": one.id_str,
+                "caption": one.caption,
+                "image": report_charts.image_uri(one.image),
+            }
+            for one in gallery
+            if one.group == name
+        ][:n_each]
+        for name in names
+    }
+
+
+def _acquisitions(content: ReportContent, titles: Mapping[str, str]) -> list[dict[str, object]]:
+    """The top of the acquisition list with images where there are any."""
+    if content.acquisition is None:
+        return []
+    top = content.acquisition.sort_values("rank").head(N_ACQUISITIONS)
+    rows = []
+    for row in top.to_dict("records"):
+        image = content.acquisition_images.get(row["id_str"])
+        question = str(row["most_informative_question"])
+        rows.append(
+            {
+                "rank": int(row["rank"]),
+                "id_str": row["id_str"],
+                "question": titles.get(question, question),
+                "information": f"{row['information_nats']:.3f}",
+                "image": None if image is None else report_charts.image_uri(image),
+            }
+        )
+    return rows
