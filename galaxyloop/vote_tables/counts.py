@@ -10,6 +10,9 @@ from galaxyloop.vote_tables.layout import QuestionLayout, TableLayout
 from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VotesConfig
 
+_MAX_SHARE_SUM = 1.02
+"""Bound on the sum of a question's weighted fractions: 1, and seven roundings to spare."""
+
 Numbers = Mapping[str, Float[np.ndarray, " galaxy"]]
 """Published columns by name."""
 
@@ -127,11 +130,17 @@ def _rebuild(
     else:
         parents = [counts.votes[column] for column in layout.question.asked_after]
         asked = np.sum(parents, axis=0)
+    shares = {name: numbers[name] for name in layout.columns}
+    # Nobody asked: 0 / 0 is published as an empty cell.
+    shares = {name: np.where(np.isnan(s) & (asked == 0), 0.0, s) for name, s in shares.items()}
+    total = np.sum(list(shares.values()), axis=0)
     for column, name in zip(layout.question.columns, layout.columns, strict=True):
-        share = numbers[name]
+        share = shares[name]
         is_share = (share >= 0) & (share <= 1)
         rejects.add(~is_share, name, share, "a weighted fraction must be from 0 to 1")
         counts.votes[column] = np.round(share * asked)
+    reason = f"the weighted fractions add up to more than {_MAX_SHARE_SUM}; mend the table"
+    rejects.add(total > _MAX_SHARE_SUM, layout.question.name, total, reason)
 
 
 def _count_superseded(

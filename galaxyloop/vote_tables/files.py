@@ -98,6 +98,7 @@ def read_batches(uri: str, columns: Sequence[str], batch_rows: int) -> Iterator[
 
 def _open(uri: str, stack: ExitStack) -> tuple[str, BinaryFile]:
     """What kind of table it is, and the file, unzipped if need be."""
+    _refuse_unknown_protocol(uri)
     try:
         with fsspec.open(uri, "rb") as file:
             start = file.read(64)
@@ -114,6 +115,17 @@ def _open(uri: str, stack: ExitStack) -> tuple[str, BinaryFile]:
     if kind == "csv.gz":
         opened = stack.enter_context(gzip.GzipFile(fileobj=opened))
     return kind, opened
+
+
+def _refuse_unknown_protocol(uri: str) -> None:
+    """Stop at an address of a kind that no installed package opens."""
+    protocol = fsspec.utils.get_protocol(uri)
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except (ValueError, ImportError) as error:
+        raise VoteTableError(
+            f"{uri} cannot be opened ({error}); give a path, an s3:// or an https:// address"
+        ) from error
 
 
 def _kind_of(start: bytes, uri: str) -> str:

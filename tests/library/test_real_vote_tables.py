@@ -93,6 +93,21 @@ def test_read_vote_table__rebuilds_the_deeper_questions_of_hart_when_asked(tmp_p
     assert (asked - votes["smooth-or-featured-gz2_featured-or-disk"]).abs().max() <= 1
 
 
+def test_read_vote_table__rebuilds_nearly_the_counts_that_stripe_82_publishes(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "true").mkdir()
+    read(STRIPE_82, "gz2", tmp_path / "true")
+    published = pd.read_csv(FOLDER / STRIPE_82, dtype={"objid": str})
+    deeper = [c for c in published if c.endswith("_count") and not c.startswith("t01")]
+    published.drop(columns=deeper).to_csv(tmp_path / "weighted.csv", index=False)
+    read(str(tmp_path / "weighted.csv"), "gz2", tmp_path, rebuild="weighted")
+    true = load_votes(tmp_path / "true" / "votes").iloc[:, 2:].to_numpy()
+    rebuilt = load_votes(tmp_path / "votes").iloc[:, 2:].to_numpy()
+    assert (true == rebuilt).mean() > 0.975
+    assert np.abs(true - rebuilt).max() <= 1
+
+
 def test_read_vote_table__sets_dr5_merging_votes_of_the_first_wording_aside(tmp_path: Path) -> None:
     summary = read(DR5_FULL_TREE, "gz_decals_dr5", tmp_path)
     votes = load_votes(tmp_path / "votes")

@@ -84,7 +84,6 @@ def test_read_vote_table__gives_the_counts_back_in_the_tree_s_layout(
     assert set(votes.dtypes[2:].astype(str)) == {"int32"}
     assert set(votes["votes_origin"]) == {"counts"}
     pd.testing.assert_frame_equal(votes[truth.columns], truth, check_dtype=False)
-    assert summary.columns == list(campaign.tree.columns)
     assert load_vote_tree(tmp_path / "votes") == campaign.tree
     assert load_vote_summary(tmp_path / "votes") == summary
 
@@ -190,8 +189,7 @@ def test_read_vote_table__sets_aside_merging_votes_of_the_first_wording(tmp_path
     table["merging_none"] -= np.minimum(table["merging_none"], table["merging_neither-v1"])
     summary, votes, _ = read(table, tmp_path, "gz_decals_dr5")
     merging = [column for column in votes if column.startswith("merging-dr5")]
-    assert votes.loc[0, merging].sum() == 0
-    assert votes.loc[1, merging].sum() > 0
+    assert (votes[merging].sum(axis=1) > 0).tolist() == [False, True]
     assert summary.sources[0].n_set_aside == {"merging-dr5": 1}
 
 

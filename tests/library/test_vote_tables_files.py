@@ -189,6 +189,11 @@ def test_read_vote_table__refuses_a_truncated_download(table: pd.DataFrame, tmp_
         read(write_file(tmp_path / "t.csv", whole[:-20]), tmp_path)
 
 
+def test_read_header__refuses_an_address_that_nothing_opens() -> None:
+    with pytest.raises(VoteTableError, match="carrier://pigeon cannot be opened .* s3://"):
+        read_header("carrier://pigeon")
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "."])
 def test_read_header__names_the_path_that_is_no_file(name: str, tmp_path: Path) -> None:
     with pytest.raises(VoteTableError, match=str(tmp_path)):

@@ -145,6 +145,26 @@ def test_read_vote_table__rejects_weighted_fractions_above_one(tmp_path: Path) -
     assert rejects[["row", "value"]].to_numpy().tolist() == [[1, "1.2"]]
 
 
+def test_read_vote_table__takes_empty_cells_for_no_votes_where_nobody_was_asked(
+    tmp_path: Path,
+) -> None:
+    table = weighted_table()
+    table.loc[0, FIRST_COUNTS] = [30, 0, 0]
+    table.loc[0, [column for column in table if "weighted" in column]] = np.nan
+    votes, rejects = read(table, tmp_path, rebuild="weighted")
+    assert rejects.empty
+    assert (votes.iloc[0, 5:] == 0).all()
+
+
+def test_read_vote_table__rejects_weighted_fractions_that_add_up_to_more_than_one(
+    tmp_path: Path,
+) -> None:
+    table = weighted_table()
+    table.loc[1, "t03_bar_a06_bar_weighted_fraction"] = 0.5
+    _, rejects = read(table, tmp_path, rebuild="weighted")
+    assert rejects[["row", "column", "value"]].to_numpy().tolist() == [[1, "bar-gz2", "1.24"]]
+
+
 def test_find_layout__prefers_counts_over_fractions() -> None:
     header = [c.replace("_count", kind) for c in FIRST_COUNTS for kind in ("_fraction", "_count")]
     layout = layout_of(["objid", "total_classifications", *header])
