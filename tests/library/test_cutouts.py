@@ -156,11 +156,11 @@ def test_cut_out_chunk__memory_does_not_grow_with_the_chunk(tmp_path: Path) -> N
         rows = pd.concat([chunk] * n_copies, ignore_index=True)
         rows["id_str"] = [f"{i:06}" for i in range(len(rows))]
         tracemalloc.start()
-        cut_out_chunk(rows, TOLERANT, tmp_path / f"s{n_copies}")
+        cut_out_chunk(rows, CutoutConfig(image_size_px=64), tmp_path / f"s{n_copies}")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    n_more = 175 * 4
-    assert peaks[1] - peaks[0] < n_more * 32 * 32 * 3 / 3
+    n_more_bytes = 175 * 4 * 64 * 64 * 3
+    assert peaks[1] - peaks[0] < n_more_bytes / 5
 
 
 def test_cutout_config__refuses_values_out_of_range() -> None:

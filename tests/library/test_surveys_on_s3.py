@@ -1,0 +1,93 @@
+"""A survey on an object store, read from a server on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pytest
+from moto.server import ThreadedMotoServer
+
+from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
+from galaxyloop.errors import ManifestError
+from galaxyloop.shards import CutoutShard
+from galaxyloop.surveys import IngestConfig, fingerprint_images, read_manifest, version_survey
+from tests.library.image_files import galaxy_pixels, png_bytes, write_chunk
+
+TOLERANT = CutoutConfig(max_reject_rate=1.0, image_size_px=32)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    fsspec.filesystem("s3").clear_instance_cache()
+    place = f"s3://survey-{port}"
+    fsspec.filesystem("s3").mkdir(place)
+    yield place
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+def put(bucket: str, contents: dict[str, bytes]) -> None:
+    for name, content in contents.items():
+        fsspec.filesystem("s3").pipe_file(f"{bucket}/{name}", content)
+
+
+def test_survey_on_s3__gives_the_shard_of_the_same_files_on_disk(
+    tmp_path: Path, bucket: str
+) -> None:
+    files = {f"g{i}": png_bytes(galaxy_pixels(i)) for i in range(5)}
+    put(bucket, {f"images/{name}": content for name, content in files.items()})
+    rows = "".join(f"{name},images/{name}\n" for name in files)
+    put(bucket, {"m.csv": f"id_str,image_uri\n{rows}g9,images/absent\n".encode()})
+    manifest = read_manifest(f"{bucket}/m.csv", IngestConfig(survey="s"))
+    assert manifest.galaxies["image_uri"][0] == f"{bucket}/images/g0"
+    version = version_survey(manifest.galaxies, IngestConfig(), None, tmp_path / "v")
+    cut_out_chunk(version.read_chunk(version.chunks[0]), TOLERANT, tmp_path / "s3")
+    remote = CutoutShard.open(tmp_path / "s3", verify=True)
+    assert remote.rejects[["id_str", "reason"]].to_numpy().tolist() == [["g9", "missing"]]
+    local = cut_out_chunk(write_chunk(tmp_path / "in", files), TOLERANT, tmp_path / "disk")
+    assert remote.digest == local.digest
+    np.testing.assert_array_equal(remote.images, CutoutShard.open(tmp_path / "disk").images)
+
+
+def test_fingerprint_images__etag_tells_a_change_on_s3(bucket: str) -> None:
+    put(bucket, {"a": b"1", "b": b"2"})
+    uris = [f"{bucket}/{name}" for name in ("a", "b", "absent")]
+    config = IngestConfig(fingerprint="stat")
+    before = fingerprint_images(uris, config)
+    assert fingerprint_images(uris, config) == before
+    put(bucket, {"b": b"3"})
+    after = fingerprint_images(uris, config)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    assert after[2] == ""
+
+
+def test_cut_out_chunk__rejects_empty_and_oversized_objects_on_s3(
+    tmp_path: Path, bucket: str
+) -> None:
+    put(bucket, {"empty": b"", "heavy": png_bytes(galaxy_pixels(0)) + b"\x00" * 300_000})
+    chunk = pd.DataFrame({"id_str": ["empty", "heavy"]}).assign(
+        image_uri=lambda rows: f"{bucket}/" + rows["id_str"],
+        image_digest="uri:0",
+        ra_deg=np.nan,
+        dec_deg=np.nan,
+        survey="s",
+        group_id="g",
+    )
+    settings = TOLERANT.to_dict() | {"max_image_bytes": 100_000}
+    cut_out_chunk(chunk, CutoutConfig.from_dict(settings), tmp_path / "shard")
+    rejects = CutoutShard.open(tmp_path / "shard").rejects
+    assert rejects["reason"].tolist() == ["an empty file", "more than max_image_bytes=100000 bytes"]
+
+
+def test_read_manifest__refuses_a_missing_object(bucket: str) -> None:
+    with pytest.raises(ManifestError, match=r"no manifest at s3://survey-\d+/absent.csv"):
+        read_manifest(f"{bucket}/absent.csv", IngestConfig())
