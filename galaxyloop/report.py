@@ -62,7 +62,7 @@ def _view(content: ReportContent) -> dict[str, object]:
         "panels": _panels(content, titles),
         "calibration_chart": report_charts.calibration_chart(content.calibration),
         "pit_chart": report_charts.pit_chart(content.pit),
-        "gallery": _gallery_groups(content.gallery),
+        "gallery": _gallery_groups(content),
         "acquisitions": _acquisitions(content, titles),
     }
 
@@ -87,12 +87,13 @@ def _panels(content: ReportContent, titles: Mapping[str, str]) -> list[dict[str,
     ]
 
 
-def _gallery_groups(gallery: Sequence[GalaxyImage]) -> dict[str, list[dict[str, str]]]:
+def _gallery_groups(content: ReportContent) -> dict[str, list[dict[str, str]]]:
     """Images by group, as many from each as fit."""
+    gallery = content.gallery
     names = list(dict.fromkeys(one.group for one in gallery))
     n_each = N_GALLERY_IMAGES // max(len(names), 1)
     return {
-        name: [
+        report_tables.gallery_title(name, content.tree): [
             {
                 "id_str": one.id_str,
                 "caption": one.caption,

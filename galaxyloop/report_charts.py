@@ -105,7 +105,7 @@ def calibration_chart(coverage: pd.DataFrame | None) -> Chart | None:
     """Coverage of the intervals; None when it was not measured."""
     if coverage is None or coverage.empty:
         return None
-    figure, (ax,) = plots.new_figure(3.5, 3.3)
+    figure, (ax,) = plots.new_figure(3.7, 3.3)
     plots.plot_calibration(coverage, ax)
     return _chart(figure, "Observed against nominal coverage")
 
@@ -114,7 +114,7 @@ def pit_chart(pit: Float[np.ndarray, " value"] | None) -> Chart | None:
     """Histogram of the probability integral transforms; None without any."""
     if pit is None or not len(pit):
         return None
-    figure, (ax,) = plots.new_figure(4.2, 3.3)
+    figure, (ax,) = plots.new_figure(3.7, 3.3)
     plots.plot_pit_histogram(pit, ax)
     caption = f"{len(pit)} held-out answers"
     return _chart(figure, "Histogram of the probability integral transform", caption=caption)

@@ -45,7 +45,7 @@ class HeldOutGalaxies:
     """Mean vote fractions, from 0 to 1."""
     votes: Integer[np.ndarray, "galaxy answer"]
     """The volunteers' counts."""
-    min_votes: int = 10
+    min_votes: int = 5
     """Votes that a question must have before its fractions are shown."""
 
 
@@ -81,13 +81,16 @@ class ReportContent:
     pit: Float[np.ndarray, " value"] | None = None
     """Randomised probability integral transforms of the held-out votes."""
     galaxies: Sequence[GalaxyPosterior] = ()
+    """Some held-out galaxies, of different kinds."""
     gallery: Sequence[GalaxyImage] = ()
+    """Galaxies of the catalogue; a group named after an answer's column reads as words."""
     acquisition: pd.DataFrame | None = None
     """What ``acquisition.rank_galaxies`` returns, best first."""
     acquisition_images: Mapping[str, Image] = field(default_factory=dict)
     """Images of the galaxies at the top of it, by id_str."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Model, version, digests, code, date ...: what to call it, and its value."""
+    """Model, version, digests, code, date ...: what to call it (``_`` reads as a space), and its
+    value."""
 
     def __post_init__(self) -> None:
         """Check what would make a misleading report."""
@@ -99,6 +102,7 @@ class ReportContent:
                 f"the counts of '{row['step']}' must add up: read {row['n_read']} = used "
                 f"{row['n_used']} + rejected {row['n_rejected']}; look for rows lost on the way"
             )
+        self._check_acquisition()
         n_answers = len(self.tree.columns)
         shapes = [galaxy.concentrations.shape for galaxy in self.galaxies]
         if self.held_out is not None:
@@ -109,3 +113,13 @@ class ReportContent:
                     f"arrays must have {n_answers} answers for the tree '{self.tree.name}', got "
                     f"the shape {shape}; use the tree of the checkpoint"
                 )
+
+    def _check_acquisition(self) -> None:
+        """The list is as it was ranked."""
+        needed = {"rank", "id_str", "information_nats", "most_informative_question"}
+        missing = needed - set(needed if self.acquisition is None else self.acquisition)
+        if missing:
+            raise ReportError(
+                f"the acquisition list has no column {sorted(missing)}; give the table that "
+                "rank_galaxies returns"
+            )

@@ -16,11 +16,14 @@ N_REJECT_REASONS = 30
 METRIC_TITLES = {
     "rmse": "RMSE",
     "rmse_of_mean": "RMSE of the mean",
-    "mae": "mean abs. error",
+    "rmse_ratio": "ratio of the two",
+    "mae": "mean absolute error",
     "log_likelihood": "log-likelihood [nats]",
-    "nll": "−log-likelihood [nats]",
+    "confident_accuracy": "accuracy where volunteers agree",
     "coverage_90": "coverage of 90 %",
+    "calibration_error": "calibration error",
 }
+"""How metrics read in a header, in the order of the columns; others follow by their own name."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,14 @@ def question_titles(tree: DecisionTree) -> dict[str, str]:
     cut = f"-{endings.pop()}" if len(endings) == 1 and len(tree.questions) > 1 else ""
     titles = {name: name.removesuffix(cut).replace("-", " ") for name in tree.question_names}
     return {name: title[:1].upper() + title[1:] for name, title in titles.items()}
+
+
+def gallery_title(group: str, tree: DecisionTree) -> str:
+    """A group's heading: words where it is named after an answer's column."""
+    if group not in tree.columns:
+        return group
+    question = tree.questions[tree.question_of_answer[tree.columns.index(group)]]
+    return f"{question_titles(tree)[question.name]}: {group.removeprefix(question.name + '_')}"
 
 
 def key_numbers(content: ReportContent) -> list[KeyNumber]:
@@ -134,7 +145,7 @@ def learning_facts(log: pd.DataFrame) -> list[KeyNumber]:
     if "n_images" in log:
         facts.append(KeyNumber(_count(log["n_images"].max()), "images seen"))
     if "seconds" in log:
-        facts.append(KeyNumber(_duration(float(log["seconds"].max())), "training time"))
+        facts.append(KeyNumber(_duration(float(log["seconds"].sum())), "training time"))
     return facts
 
 
@@ -142,13 +153,14 @@ def metric_table(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Tab
     """Questions by metrics, with intervals below the values; None without metrics."""
     if metrics is None or metrics.empty:
         return None
-    names = list(dict.fromkeys(metrics["metric"]))
+    names = _metric_columns(metrics)
     rows = []
     for question, group in metrics.groupby("question", sort=False):
         by_metric = {row["metric"]: row for row in group.to_dict("records")}
         cells = [_metric_cell(by_metric.get(name)) for name in names]
-        n_galaxies = _count(group["n_galaxies"].max())
-        rows.append([Cell(titles.get(str(question), str(question))), *cells, Cell(n_galaxies)])
+        n_galaxies = by_metric.get(names[0], {"n_galaxies": 0})["n_galaxies"]
+        title = titles.get(str(question), str(question))
+        rows.append([Cell(title), *cells, Cell(_count(n_galaxies))])
     header = ("question", *(metric_title(name) for name in names), "galaxies")
     return Table(header, rows)
 
@@ -157,7 +169,7 @@ def fold_table(folds: pd.DataFrame | None, titles: Mapping[str, str]) -> Table |
     """Mean over folds with the spread between them; None without cross-validation."""
     if folds is None or folds.empty:
         return None
-    names = list(dict.fromkeys(folds["metric"]))
+    names = _metric_columns(folds)
     rows = []
     for question, group in folds.groupby("question", sort=False):
         cells = []
@@ -176,6 +188,14 @@ def metric_title(name: str) -> str:
 
 
 _COUNTS = ("n_read", "n_used", "n_rejected")
+
+
+def _metric_columns(metrics: pd.DataFrame) -> list[str]:
+    """The metrics to list; of the coverages one, as all are in the calibration chart."""
+    found = dict.fromkeys(metrics["metric"])
+    others = [name for name in found if name not in METRIC_TITLES]
+    known = [name for name in METRIC_TITLES if name in found]
+    return [*known, *(name for name in others if not name.startswith("coverage_"))]
 
 
 def _metric_cell(row: Mapping[Any, Any] | None) -> Cell:

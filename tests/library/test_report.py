@@ -19,7 +19,7 @@ from galaxyloop.report import (
     write_report,
 )
 from galaxyloop.report_charts import image_uri
-from galaxyloop.report_tables import question_titles
+from galaxyloop.report_tables import gallery_title, metric_table, question_titles
 
 SECTIONS = (
     *("What came in", "How it learnt", "Predictions against volunteers", "Posteriors"),
@@ -202,6 +202,27 @@ def test_report_content__refuses_arrays_of_another_tree() -> None:
     held_out = HeldOutGalaxies(np.zeros((2, 4)), np.zeros((2, 4), dtype=np.int64))
     with pytest.raises(ReportError, match=r"must have 5 answers .* got the shape \(2, 4\)"):
         dataclasses.replace(least_content(), held_out=held_out)
+
+
+def test_report_content__refuses_a_list_that_was_not_ranked() -> None:
+    with pytest.raises(ReportError, match=r"has no column \['information_nats', 'most_info"):
+        dataclasses.replace(
+            least_content(), acquisition=pd.DataFrame({"rank": [1], "id_str": ["a"]})
+        )
+
+
+def test_metric_table__orders_metrics_and_leaves_coverages_to_the_chart() -> None:
+    rows = [(name, 1.0, np.nan, np.nan, 7) for name in ("new_one", "coverage_50", "mae", "rmse")]
+    metrics = pd.DataFrame(rows, columns=["metric", "value", "low", "high", "n_galaxies"])
+    table = metric_table(metrics.assign(question="bar-toy"), {"bar-toy": "Bar"})
+    assert table is not None
+    assert table.header == ("question", "RMSE", "mean absolute error", "new one", "galaxies")
+    assert [cell.text for cell in table.rows[0]] == ["Bar", "1.000", "1.000", "1.000", "7"]
+
+
+def test_gallery_title__reads_as_words_where_it_is_an_answer() -> None:
+    assert gallery_title("smooth-or-featured-toy_smooth", TREE) == "Smooth or featured: smooth"
+    assert gallery_title("Oddities", TREE) == "Oddities"
 
 
 def test_question_titles__keep_the_campaign_only_where_there_are_several() -> None:
