@@ -86,8 +86,7 @@ class FileReader:
         try:
             content: bytes = filesystem.cat_file(uri, start=0, end=self.max_bytes + 1)
         except (OSError, aiohttp.ClientResponseError) as error:
-            is_unsatisfiable = "InvalidRange" in str(error) or "Range Not Satisfiable" in str(error)
-            if is_unsatisfiable or getattr(error, "status", None) == 416:
+            if _is_unsatisfiable(error):
                 return b""
             raise
         return content[: self.max_bytes + 1]
@@ -120,6 +119,13 @@ class FileReader:
             f"{uri} could not be read in {self.n_attempts} attempts: {last}; check the network "
             "and the endpoint, then run again"
         ) from last
+
+
+def _is_unsatisfiable(error: Exception) -> bool:
+    """Whether a server says that the file ends before the first byte asked for."""
+    says = f"{error} {error.__cause__}".lower()
+    is_named = "invalidrange" in says or "range is not satisfiable" in says
+    return is_named or getattr(error, "status", None) == 416
 
 
 def local_path(uri: str) -> str | None:
@@ -158,3 +164,24 @@ def file_digest(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def publish_file(source: Path, uri: str) -> str:
+    """Copy a local file to a path or address, where it appears complete or not at all.
+
+    Raises:
+        StorageError: it cannot be written there.
+    """
+    target = local_path(uri)
+    try:
+        if target is None:
+            filesystem, path = fsspec.core.url_to_fs(uri)
+            filesystem.put_file(str(source), path)
+            return uri
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        partial = f"{target}.partial"
+        shutil.copyfile(source, partial)
+        os.replace(partial, target)
+    except _NETWORK_ERRORS as error:
+        raise StorageError(f"cannot write {uri}: {error}; choose another output") from error
+    return target
