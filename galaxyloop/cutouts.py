@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from galaxyloop.shards import CutoutWriter, ShardSummary
 from galaxyloop.storage import FileReader, whole_directory
 from galaxyloop.surveys.fingerprints import CONTENT, UNREADABLE, content_fingerprint
 
-_READ_AHEAD = 4
+_BATCH = 8
+_BATCHES_AHEAD = 2
 _NOT_IN_PIXELS = ("max_reject_rate", "n_readers", "n_attempts")
 
 
@@ -117,13 +119,17 @@ class _Cutter:
         self.pool.shutdown(cancel_futures=True)
 
     def _in_order(self) -> "Iterator[Cutout | ImageRejectedError]":
-        waiting: deque[Future[Any]] = deque()
-        for uri, digest in self.rows:
-            waiting.append(self.pool.submit(self._one, uri, digest))
-            if len(waiting) >= _READ_AHEAD * self.config.n_readers:
-                yield waiting.popleft().result()
+        waiting: deque[Future[list[Any]]] = deque()
+        while batch := list(islice(self.rows, _BATCH)):
+            waiting.append(self.pool.submit(self._several, batch))
+            if len(waiting) > _BATCHES_AHEAD * self.config.n_readers:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+
+    def _several(self, rows: list[tuple[str, str]]) -> "list[Cutout | ImageRejectedError]":
+        """Handing over one image at a time would cost as much as the image."""
+        return [self._one(uri, digest) for uri, digest in rows]
 
     def _one(self, uri: str, digest: str) -> "Cutout | ImageRejectedError":
         """One image's cutout, or why there is none; rejection is an answer here, no failure."""

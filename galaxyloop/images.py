@@ -130,11 +130,11 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
 
 def _decode_jpeg(content: bytes) -> Pixels:
     """JPEG bytes to RGB."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise ImageRejectedError("a damaged JPEG", f"{len(content)} bytes")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return np.asarray(image)
 
 
 def _png_size(content: bytes) -> tuple[int, int]:
