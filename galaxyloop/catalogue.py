@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import CatalogueError
 from galaxyloop.predictions import (
-    ROW_GROUP_ROWS,
     answer_columns,
-    open_predictions,
+    count_predictions,
     prediction_columns,
+    read_batches,
     table_schema,
     write_predictions,
     write_row_groups,
@@ -116,13 +116,14 @@ def write_catalogue(
     Raises:
         CatalogueError: a file does not have exactly the prediction columns of the tree.
     """
-    files = [open_predictions(file, tree) for file in prediction_files]
-    superseded = _superseded_rows(files, alive)
+    n_read = sum(count_predictions(file, tree) for file in prediction_files)
+    superseded = _superseded_rows(prediction_files, alive, n_read)
     schema = table_schema(catalogue_columns(tree)).with_metadata(
         {FOOTER_PREFIX + name: value for name, value in dataclasses.asdict(provenance).items()}
     )
-    n_galaxies = write_row_groups(_kept_rows(files, alive, superseded, schema), schema, path)
-    n_read = sum(file.metadata.num_rows for file in files)
+    n_galaxies = write_row_groups(
+        _kept_rows(prediction_files, alive, superseded, schema), schema, path
+    )
     n_superseded = sum(len(rows) for rows in superseded)
     return CatalogueSummary(
         n_read=n_read,
@@ -162,12 +163,12 @@ def _alive_rows(batch: pa.RecordBatch, alive: Mapping[str, str] | None) -> npt.N
 
 
 def _alive_ids(
-    files: Sequence[pq.ParquetFile], alive: Mapping[str, str] | None
+    files: Sequence[Path], alive: Mapping[str, str] | None
 ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.object_]]]:
     """File number, row numbers and ids of the rows that are alive, batch by batch."""
     for number, file in enumerate(files):
         start = 0
-        for batch in file.iter_batches(ROW_GROUP_ROWS, columns=["id_str", "image_digest"]):
+        for batch in read_batches(file, ["id_str", "image_digest"]):
             rows = np.flatnonzero(_alive_rows(batch, alive))
             ids = np.array(batch.column("id_str").to_pylist(), dtype=object)
             yield number, start + rows, ids[rows]
@@ -175,14 +176,14 @@ def _alive_ids(
 
 
 def _superseded_rows(
-    files: Sequence[pq.ParquetFile], alive: Mapping[str, str] | None
+    files: Sequence[Path], alive: Mapping[str, str] | None, n_rows: int
 ) -> list[npt.NDArray[np.int64]]:
     """For each file the rows whose galaxy comes again later.
 
     Hashes find the candidates, range by range so that memory is bounded; ids decide, so that
     two galaxies whose hashes collide both stay.
     """
-    repeated = _repeated_hashes(files, alive)
+    repeated = _repeated_hashes(files, alive, n_rows)
     superseded: list[list[int]] = [[] for _ in files]
     latest: dict[str, tuple[int, int]] = {}
     if len(repeated):
@@ -197,10 +198,9 @@ def _superseded_rows(
 
 
 def _repeated_hashes(
-    files: Sequence[pq.ParquetFile], alive: Mapping[str, str] | None
+    files: Sequence[Path], alive: Mapping[str, str] | None, n_rows: int
 ) -> npt.NDArray[np.uint64]:
     """The hashes that more than one row has."""
-    n_rows = sum(file.metadata.num_rows for file in files)
     n_ranges = max(1, math.ceil(n_rows / HASHES_IN_MEMORY))
     repeated = []
     for part in range(n_ranges):
@@ -219,7 +219,7 @@ def _hashes(ids: npt.NDArray[np.object_]) -> npt.NDArray[np.uint64]:
 
 
 def _kept_rows(
-    files: Sequence[pq.ParquetFile],
+    files: Sequence[Path],
     alive: Mapping[str, str] | None,
     superseded: Sequence[npt.NDArray[np.int64]],
     schema: pa.Schema,
@@ -228,7 +228,7 @@ def _kept_rows(
     columns = list(dict.fromkeys([*schema.names, "image_digest"]))
     for file, lost in zip(files, superseded, strict=True):
         start = 0
-        for batch in file.iter_batches(ROW_GROUP_ROWS, columns=columns):
+        for batch in read_batches(file, columns):
             rows = np.arange(start, start + batch.num_rows)
             keep = _alive_rows(batch, alive) & ~np.isin(rows, lost)
             start += batch.num_rows

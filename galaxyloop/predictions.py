@@ -101,11 +101,15 @@ def table_schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema([pa.field(name, types.get(name, pa.float32())) for name in columns])
 
 
-def open_predictions(path: Path, tree: DecisionTree) -> pq.ParquetFile:
-    """The file, after a look at its columns."""
-    file = pq.ParquetFile(path)
+def count_predictions(path: Path, tree: DecisionTree) -> int:
+    """Rows of a file of predictions.
+
+    Raises:
+        CatalogueError: it does not have exactly the prediction columns of the tree.
+    """
+    with pq.ParquetFile(path) as file:
+        found, n_rows = file.schema_arrow, int(file.metadata.num_rows)
     expected = table_schema(prediction_columns(tree))
-    found = file.schema_arrow
     if found.names != expected.names or found.types != expected.types:
         missing = [name for name in expected.names if name not in found.names]
         unknown = [name for name in found.names if name not in expected.names]
@@ -114,7 +118,16 @@ def open_predictions(path: Path, tree: DecisionTree) -> pq.ParquetFile:
             f"{missing[:5]}, unknown columns: {unknown[:5]} (or another order or type); "
             "predict again with a checkpoint of this tree"
         )
-    return file
+    return n_rows
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a file of predictions, at most a row group at once.
+
+    The file is closed behind, and not buffered ahead: an open reader keeps all it has read.
+    """
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(ROW_GROUP_ROWS, columns=list(columns))
 
 
 def write_row_groups(tables: Iterator[pa.Table], schema: pa.Schema, path: Path) -> int:

@@ -19,7 +19,7 @@ METRIC_TITLES = {
     "rmse_ratio": "ratio of the two",
     "mae": "mean absolute error",
     "log_likelihood": "log-likelihood [nats]",
-    "confident_accuracy": "accuracy where volunteers agree",
+    "confident_accuracy": "accuracy if volunteers agree",
     "coverage_90": "coverage of 90 %",
     "calibration_error": "calibration error",
 }
@@ -175,8 +175,8 @@ def fold_table(folds: pd.DataFrame | None, titles: Mapping[str, str]) -> Table |
         cells = []
         for name in names:
             values = group.loc[group["metric"] == name, "value"].dropna()
-            spread = f" ± {values.std():.3f}" if len(values) > 1 else ""
-            cells.append(Cell(f"{_decimal(values.mean())}{spread}" if len(values) else "–"))
+            spread = f"± {values.std():.3f}" if len(values) > 1 else ""
+            cells.append(Cell(_decimal(values.mean()), spread) if len(values) else Cell("–"))
         n_folds = _count(group["fold"].nunique())
         rows.append([Cell(titles.get(str(question), str(question))), *cells, Cell(n_folds)])
     return Table(("question", *(metric_title(name) for name in names), "folds"), rows)
@@ -204,7 +204,7 @@ def _metric_cell(row: Mapping[Any, Any] | None) -> Cell:
         return Cell("–")
     low, high = float(row["low"]), float(row["high"])
     is_known = np.isfinite(low) and np.isfinite(high)
-    note = f"{_decimal(low)} to {_decimal(high)}" if is_known else ""
+    note = _decimal(low) + (" to " if low < 0 else "–") + _decimal(high) if is_known else ""
     return Cell(_decimal(float(row["value"])), note)
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from galaxyloop import catalogue as catalogue_module
 from galaxyloop.catalogue import (
@@ -19,6 +21,7 @@ from galaxyloop.catalogue import (
 )
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import CatalogueError
+from galaxyloop.posterior import PosteriorConfig, summarise
 from galaxyloop.predictions import ROW_GROUP_ROWS
 
 TREE = DecisionTree(
@@ -125,6 +128,27 @@ def test_write_catalogue__fills_row_groups_across_shards(tmp_path: Path) -> None
     assert column.compression == "ZSTD"
     assert "BYTE_STREAM_SPLIT" in column.encodings
     assert not column.has_dictionary_page
+
+
+def test_write_catalogue__needs_no_more_memory_for_more_shards(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path / "shard", [str(row) for row in range(30_000)])
+    pool = pa.default_memory_pool()
+    peaks = []
+    for n_shards in (3, 24):
+        # All but the last of the copies are superseded, so every row is read and few are written.
+        write_catalogue([shard] * n_shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+        peaks.append(pool.max_memory())
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_write_predictions__takes_a_posterior_summary(tmp_path: Path) -> None:
+    concentrations = 1 + 20 * torch.rand(3, 2, 4, generator=torch.Generator().manual_seed(4))
+    summary = summarise(concentrations, TREE, PosteriorConfig(n_samples=3))
+    index = pd.DataFrame({"id_str": ["1", "2"], "ra_deg": 0.0, "dec_deg": 0.0, "image_digest": "d"})
+    write_predictions(index, summary, torch.zeros(2, 2), TREE, tmp_path / "p.parquet")
+    table = pd.read_parquet(tmp_path / "p.parquet")
+    expected = summary.p95[:, 3].numpy()
+    np.testing.assert_array_equal(table["bar-toy_no_fraction_p95"].to_numpy(), expected)
 
 
 def test_write_catalogue__writes_the_same_bytes_twice(tmp_path: Path) -> None:
