@@ -10,7 +10,7 @@ from torch import Tensor
 
 from galaxyloop.acquisition.config import AcquisitionConfig
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.posterior.counts import log_factorials, log_rising_factorials
+from galaxyloop.posterior.counts import log_urn_weights
 
 _VALUES_PER_CHUNK = {"cpu": 2**19}
 _VALUES_PER_CHUNK_ON_ACCELERATOR = 2**26
@@ -63,27 +63,33 @@ def mutual_information(
     config = config or AcquisitionConfig()
     concentrations = concentrations.to(torch.promote_types(concentrations.dtype, torch.float32))
     result = torch.zeros_like(concentrations[0, :, :1]).repeat(1, len(tree.questions))
-    for index, part in enumerate(tree.slices.values()):
-        for count in torch.unique(n_votes[:, index]).tolist():
-            if count:
-                rows = torch.nonzero(n_votes[:, index] == count)[:, 0]
-                chosen = concentrations[:, rows, part]
-                result[rows, index] = _information_of_votes(chosen, int(count), config)
+    for n_answers in sorted({len(question.answers) for question in tree.questions}):
+        same = [i for i, one in enumerate(tree.questions) if len(one.answers) == n_answers]
+        columns = [i for i, question in enumerate(tree.question_of_answer) if question in same]
+        n_samples, n_galaxies, _ = concentrations.shape
+        shape = (n_samples, n_galaxies * len(same), n_answers)
+        cells = concentrations[:, :, columns].reshape(shape)
+        counts = n_votes[:, same].flatten()
+        information = torch.zeros_like(cells[0, :, 0])
+        for count in torch.unique(counts[counts > 0]).tolist():
+            rows = torch.nonzero(counts == count)[:, 0]
+            information[rows] = _information_of_votes(cells[:, rows], int(count), config)
+        result[:, same] = information.reshape(n_galaxies, len(same))
     return result
 
 
 def _information_of_votes(
-    concentrations: Float[Tensor, "sample galaxy answer"], n_votes: int, config: AcquisitionConfig
-) -> Float[Tensor, " galaxy"]:
-    """One question, the same number of votes for all galaxies; in chunks of galaxies."""
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+) -> Float[Tensor, " cell"]:
+    """Galaxies and questions of as many answers and votes; in chunks that bound the memory."""
     n_samples, _, n_answers = concentrations.shape
     n_outcomes = math.comb(n_votes + n_answers - 1, n_answers - 1)
     is_exact = n_outcomes <= config.max_outcomes
-    n_columns = n_outcomes if is_exact else config.n_monte_carlo + n_samples
+    n_columns = n_outcomes if is_exact else config.n_monte_carlo * max(1, n_votes // n_samples)
     limit = _VALUES_PER_CHUNK.get(concentrations.device.type, _VALUES_PER_CHUNK_ON_ACCELERATOR)
-    n_galaxies = max(1, limit // (n_samples * n_columns))
+    n_cells = max(1, limit // (n_samples * n_columns))
     parts = []
-    for chunk in torch.split(concentrations, n_galaxies, dim=1):
+    for chunk in torch.split(concentrations, n_cells, dim=1):
         if is_exact:
             parts.append(_enumerated_information(chunk, n_votes))
         else:
@@ -92,27 +98,26 @@ def _information_of_votes(
 
 
 def _enumerated_information(
-    concentrations: Float[Tensor, "sample galaxy answer"], n_votes: int
-) -> Float[Tensor, " galaxy"]:
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int
+) -> Float[Tensor, " cell"]:
     """Sum over all outcomes of mean(p log p) - mean(p) log mean(p), means over samples."""
-    n_answers = concentrations.shape[2]
-    outcomes, log_ways = _all_outcomes(n_votes, n_answers)
-    tables = log_rising_factorials(concentrations, n_votes)
-    log_total = log_rising_factorials(concentrations.sum(dim=2), n_votes)[..., -1:]
-    log_p = log_ways.to(tables) - log_total
-    for answer in range(n_answers):
-        counts = outcomes[:, answer].to(tables.device)
-        log_p += tables[:, :, answer].index_select(2, counts)
+    outcomes = _all_outcomes(n_votes, concentrations.shape[2]).to(concentrations.device)
+    # Counts and outcomes lead, so that picking a count's weights copies whole rows.
+    weights = log_urn_weights(concentrations, n_votes).permute(3, 2, 0, 1).contiguous()
+    log_p = weights[:, 0].index_select(0, outcomes[0])
+    for answer, counts in enumerate(outcomes[1:], start=1):
+        log_p += weights[:, answer].index_select(0, counts)
+    log_p -= log_urn_weights(concentrations.sum(dim=2), n_votes)[..., -1]
     # Denormals are slow on a CPU, and outcomes this rare add nothing.
     p = log_p.clamp_(min=_LOG_NEGLIGIBLE).exp()
-    mixture = p.mean(dim=0)
-    own = (p * log_p).sum(dim=2).mean(dim=0)
-    return own - (mixture * mixture.clamp(min=_TINY).log()).sum(dim=1)
+    mixture = p.mean(dim=1)
+    own = p.mul_(log_p).sum(dim=0).mean(dim=0)
+    return own - (mixture * mixture.clamp(min=_TINY).log()).sum(dim=0)
 
 
 def _simulated_information(
-    concentrations: Float[Tensor, "sample galaxy answer"], n_votes: int, config: AcquisitionConfig
-) -> Float[Tensor, " galaxy"]:
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+) -> Float[Tensor, " cell"]:
     """Mean over simulated outcomes of log S - H[sample | outcome].
 
     The same mutual information seen from the other side. Each simulated outcome adds between 0
@@ -120,53 +125,68 @@ def _simulated_information(
     far less scatter than a difference of two entropies.
     """
     n_samples = len(concentrations)
-    counts = _simulate_votes(concentrations, n_votes, config)
-    tables = log_rising_factorials(concentrations, n_votes)
-    log_p = -log_rising_factorials(concentrations.sum(dim=2), n_votes)[..., -1:]
-    for answer in range(concentrations.shape[2]):
-        index = counts[answer].expand(n_samples, -1, -1)
-        log_p = log_p + tables[:, :, answer].gather(2, index)
+    weights = log_urn_weights(concentrations, n_votes)
+    log_p = -log_urn_weights(concentrations.sum(dim=2), n_votes)[..., -1:]
+    for answer, counts in enumerate(_simulate_votes(concentrations, n_votes, config)):
+        log_p = log_p + weights[:, :, answer].gather(2, counts.expand(n_samples, -1, -1))
     log_weight = torch.log_softmax(log_p, dim=0).clamp_(min=_LOG_NEGLIGIBLE)
     remaining = -(log_weight.exp() * log_weight).sum(dim=0)
     return math.log(n_samples) - remaining.mean(dim=1)
 
 
 def _simulate_votes(
-    concentrations: Float[Tensor, "sample galaxy answer"], n_votes: int, config: AcquisitionConfig
-) -> Int[Tensor, "answer galaxy draw"]:
-    """Outcomes drawn equally from every sample by Polya's urn.
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+) -> list[Int[Tensor, "cell draw"]]:
+    """Votes for each answer, in outcomes drawn equally often from every sample.
 
-    Each vote goes to an answer with probability (concentration + its votes so far) / total.
+    Answer after answer, the votes for it out of those left are beta-binomial against the answers
+    to come; their distribution is inverted at a quasi-random number.
     """
-    n_samples = len(concentrations)
+    n_samples, _, n_answers = concentrations.shape
     n_each = math.ceil(config.n_monte_carlo / n_samples)
-    uniforms = _quasi_random_uniforms(n_votes, n_samples * n_each, config.seed)
+    uniforms = _quasi_random_uniforms(n_answers - 1, n_samples, n_each, config.seed)
     uniforms = uniforms.to(concentrations)
-    urn = concentrations.permute(2, 1, 0).repeat_interleave(n_each, dim=2)
-    start = urn.clone()
-    for step in range(n_votes):
-        edges = urn.cumsum(dim=0)
-        is_above = (uniforms[step] * edges[-1] >= edges[:-1]).to(urn.dtype)
-        # Above the edges below an answer but not above its own: that answer gets the vote.
-        urn[:-1] -= is_above
-        urn[1:] += is_above
-        urn[0] += 1
-    return (urn - start).round().long()
+    to_come = concentrations.flip(2).cumsum(dim=2).flip(2)
+    left = torch.full_like(concentrations[..., :1], n_votes).long().expand(-1, -1, n_each)
+    votes = []
+    for answer in range(n_answers - 1):
+        own = log_urn_weights(concentrations[..., answer], n_votes)
+        both = log_urn_weights(to_come[..., answer], n_votes).gather(2, left)
+        log_p = _weights_of_what_remains(to_come[..., answer + 1], n_votes, left)
+        log_p += own[:, :, None] - both[..., None]
+        cumulative = log_p.clamp_(min=_LOG_NEGLIGIBLE).exp_().cumsum(dim=3)
+        wanted = uniforms[answer][:, None, :, None].expand(*left.shape, 1).contiguous()
+        drawn = torch.minimum(torch.searchsorted(cumulative, wanted)[..., 0], left)
+        votes.append(drawn)
+        left = left - drawn
+    return [each.transpose(0, 1).flatten(1) for each in (*votes, left)]
+
+
+def _weights_of_what_remains(
+    concentration: Float[Tensor, "sample cell"], n_votes: int, left: Int[Tensor, "sample cell draw"]
+) -> Float[Tensor, "sample cell draw count"]:
+    """Log weights of left, left - 1, left - 2 ... votes for the answers to come; none below 0."""
+    falling = log_urn_weights(concentration, n_votes).flip(2)
+    padded = torch.nn.functional.pad(falling, (0, n_votes), value=-math.inf)
+    windows = padded.unfold(2, n_votes + 1, 1)
+    starts = (n_votes - left)[..., None].expand(*left.shape, n_votes + 1)
+    return windows.gather(2, starts)
 
 
 @lru_cache(maxsize=64)
-def _quasi_random_uniforms(n_votes: int, n_draws: int, seed: int) -> Float[Tensor, "vote draw"]:
-    """A scrambled Sobol sequence; an outcome's votes are its coordinates."""
+def _quasi_random_uniforms(
+    n_dimensions: int, n_samples: int, n_each: int, seed: int
+) -> Float[Tensor, "dimension sample draw"]:
+    """A scrambled Sobol sequence, cut into a piece for each sample."""
     sobol: Any = torch.quasirandom.SobolEngine  # torch gives it no types
-    draws: Tensor = sobol(n_votes, scramble=True, seed=seed).draw(n_draws, dtype=torch.float64)
-    return draws.T.contiguous()
+    engine = sobol(n_dimensions, scramble=True, seed=seed)
+    draws: Tensor = engine.draw(n_samples * n_each, dtype=torch.float64)
+    return draws.T.reshape(n_dimensions, n_samples, n_each)
 
 
 @lru_cache(maxsize=256)
-def _all_outcomes(
-    n_votes: int, n_answers: int
-) -> tuple[Int[Tensor, "outcome answer"], Float[Tensor, " outcome"]]:
-    """Every way to share the votes out among the answers, and the log of how many orders."""
+def _all_outcomes(n_votes: int, n_answers: int) -> Int[Tensor, "answer outcome"]:
+    """Every way to share the votes out among the answers."""
     outcomes = torch.arange(n_votes + 1)[:, None]
     for _ in range(n_answers - 2):
         left = n_votes - outcomes.sum(dim=1)
@@ -175,5 +195,4 @@ def _all_outcomes(
         following = torch.arange(len(rows)) - first
         outcomes = torch.cat([outcomes[rows], following[:, None]], dim=1)
     outcomes = torch.cat([outcomes, n_votes - outcomes.sum(dim=1, keepdim=True)], dim=1)
-    factorials = log_factorials(n_votes)
-    return outcomes, factorials[-1] - factorials[outcomes].sum(dim=1)
+    return outcomes.T.contiguous()

@@ -23,27 +23,19 @@ def vote_count_probability(
     """
     if n_votes < 0:
         raise ValueError(f"n_votes must be >= 0, got {n_votes}")
-    answer, rest = log_rising_factorials(concentrations, n_votes).unbind(dim=-2)
-    total = log_rising_factorials(concentrations.sum(dim=-1), n_votes)[..., -1:]
-    ways = log_binomials(n_votes).to(answer)
-    return (ways + answer + rest.flip(-1) - total).exp()
+    answer, rest = log_urn_weights(concentrations, n_votes).unbind(dim=-2)
+    total = log_urn_weights(concentrations.sum(dim=-1), n_votes)[..., -1:]
+    return (answer + rest.flip(-1) - total).exp()
 
 
-def log_rising_factorials(
-    start: Float[Tensor, "*batch"], n_steps: int
+def log_urn_weights(
+    concentration: Float[Tensor, "*batch"], n_votes: int
 ) -> Float[Tensor, "*batch count"]:
-    """Log of a (a+1) ... (a+k-1) for k = 0 ... n_steps, by one cumulative sum of logs."""
-    steps = torch.arange(n_steps, device=start.device, dtype=start.dtype)
-    sums = (start[..., None] + steps).log().cumsum(dim=-1)
-    return torch.cat([torch.zeros_like(start[..., None]), sums], dim=-1)
+    """Log of a (a+1) ... (a+k-1) / k! for k = 0 ... n_votes, by one cumulative sum of logs.
 
-
-def log_factorials(n: int) -> Float[Tensor, " count"]:
-    """Log of k! for k = 0 ... n, in float64."""
-    return torch.lgamma(torch.arange(n + 1, dtype=torch.float64) + 1)
-
-
-def log_binomials(n: int) -> Float[Tensor, " count"]:
-    """Log of n over k for k = 0 ... n, in float64."""
-    factorials = log_factorials(n)
-    return factorials[-1] - factorials - factorials.flip(0)
+    The product of an outcome's weights, one an answer, over the weight of the question's total is
+    the outcome's Dirichlet-multinomial probability; no lgamma, and no large numbers to subtract.
+    """
+    steps = torch.arange(n_votes, device=concentration.device, dtype=concentration.dtype)
+    sums = ((concentration[..., None] + steps) / (steps + 1)).log().cumsum(dim=-1)
+    return torch.cat([torch.zeros_like(concentration[..., None]), sums], dim=-1)
