@@ -58,15 +58,22 @@ def new_directory(name: str) -> Path:
     return Path(tempfile.mkdtemp(dir=scratch)) / name
 
 
-def keep(directory: Path, artefact_type: type[A], digest: str) -> A:
+def keep(directory: Path, artefact_type: type[A], digest: str, *, replace: bool = False) -> A:
     """Wrap a finished directory; locally it moves into the store under its digest.
 
-    What the store already has under that digest has the same content, and stays.
+    Args:
+        directory: what ``new_directory`` gave.
+        artefact_type: what it holds.
+        digest: of its content.
+        replace: what the store has under that digest has the same content and stays, unless it
+            may hold addresses that the digest does not cover.
     """
     if is_in_pod():
         return artefact_type(uri=str(directory), digest=digest)
     target = store_directory() / artefact_type.kind / digest
     target.parent.mkdir(parents=True, exist_ok=True)
+    if replace and target.exists():
+        os.replace(target, directory.parent / "replaced")
     if not target.exists():
         os.replace(directory, target)
     shutil.rmtree(directory.parent)

@@ -1,5 +1,6 @@
 """Acquisition: which galaxies to show to volunteers next, and how much each would tell."""
 
+from galaxyloop.acquisition.candidates import read_candidates
 from galaxyloop.acquisition.config import AcquisitionConfig
 from galaxyloop.acquisition.information import expected_information, mutual_information
 from galaxyloop.acquisition.ranking import ACQUISITIONS, Acquisition, rank_galaxies
@@ -11,4 +12,5 @@ __all__ = [
     "expected_information",
     "mutual_information",
     "rank_galaxies",
+    "read_candidates",
 ]

@@ -4,6 +4,7 @@ from galaxyloop.metrics.calibration import calibration_table, count_pit, pit_val
 from galaxyloop.metrics.config import MetricsConfig
 from galaxyloop.metrics.evaluation import (
     METRIC_COLUMNS,
+    evaluate_fractions,
     evaluate_predictions,
     mean_fractions,
     mixture_log_likelihood,
@@ -14,6 +15,7 @@ __all__ = [
     "MetricsConfig",
     "calibration_table",
     "count_pit",
+    "evaluate_fractions",
     "evaluate_predictions",
     "mean_fractions",
     "mixture_log_likelihood",

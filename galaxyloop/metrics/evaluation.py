@@ -85,6 +85,40 @@ def evaluate_predictions(
     return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
 
 
+def evaluate_fractions(
+    fractions: Float[np.ndarray, "galaxy answer"],
+    votes: Integer[np.ndarray, "galaxy answer"],
+    baseline: Float[np.ndarray, "galaxy answer"],
+    tree: DecisionTree,
+    config: MetricsConfig | None = None,
+) -> pd.DataFrame:
+    """Errors of predicted mean fractions alone, each galaxy beside its own baseline.
+
+    Args:
+        fractions: predicted.
+        votes: observed.
+        baseline: what predicting the mean gives; it may differ from galaxy to galaxy, as in
+            cross-validation.
+        tree: the questions.
+        config: the fewest votes, resamplings.
+
+    Returns:
+        The columns of ``evaluate_predictions`` with ``rmse``, ``rmse_of_mean``, ``rmse_ratio``
+        and ``mae``.
+    """
+    config = config or MetricsConfig()
+    rows = []
+    for question, part in tree.slices.items():
+        n_votes = votes[:, part].sum(axis=1)
+        keep = n_votes >= config.min_votes
+        observed = votes[keep, part] / n_votes[keep, None]
+        for metric in _fraction_metrics(observed, fractions[keep, part], baseline[keep, part]):
+            rows.append(
+                (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
+            )
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+
+
 def mixture_log_likelihood(
     concentrations: Float[Tensor, "sample galaxy answer"],
     votes: Integer[np.ndarray, "galaxy answer"],
@@ -132,12 +166,12 @@ def _metrics(held_out: _HeldOut, config: MetricsConfig) -> Iterator[Metric]:
 
 def _fraction_metrics(
     observed: Float64[np.ndarray, "galaxy answer"],
-    predicted: Float64[np.ndarray, "galaxy answer"],
-    training_mean: Float64[np.ndarray, " answer"],
+    predicted: Float[np.ndarray, "galaxy answer"],
+    mean: Float[np.ndarray, "#galaxy answer"] | Float[np.ndarray, " answer"],
 ) -> Iterator[Metric]:
     """Errors of the fractions, beside those of predicting the mean."""
     squared = np.square(predicted - observed).mean(axis=1, keepdims=True)
-    squared_of_mean = np.square(training_mean - observed).mean(axis=1, keepdims=True)
+    squared_of_mean = np.square(mean - observed).mean(axis=1, keepdims=True)
     yield Metric("rmse", squared, _root)
     yield Metric("rmse_of_mean", squared_of_mean, _root)
     yield Metric("rmse_ratio", np.hstack([squared, squared_of_mean]), _root_ratio)

@@ -1,0 +1,85 @@
+"""The console command: the library's face for what needs no workflow."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from galaxyloop import __version__
+from galaxyloop.campaigns import CAMPAIGNS, find_campaign
+from galaxyloop.errors import GalaxyloopError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; a refusal is one message and exit status 1."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
+    try:
+        _COMMANDS[options.command](options)
+    except (GalaxyloopError, FileExistsError) as error:
+        print(f"galaxyloop: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def simulate(options: argparse.Namespace) -> None:
+    """Write a simulated survey, unless it is there already."""
+    from galaxyloop.synthetic import SimulationConfig, write_survey
+
+    config = SimulationConfig.from_yaml(options.config) if options.config else SimulationConfig()
+    written = options.directory / "simulation.json"
+    if written.is_file() and json.loads(written.read_text()) == config.to_dict():
+        print(f"{options.directory} holds this simulated survey already")
+        return
+    write_survey(config, options.directory)
+    print(f"{config.n_galaxies} simulated galaxies are in {options.directory}")
+
+
+def list_campaigns(_: argparse.Namespace) -> None:
+    """One line a campaign."""
+    for name, campaign in CAMPAIGNS.items():
+        tree = campaign.tree
+        print(f"{name:16} {len(tree.questions):3} questions {len(tree.columns):4} answers")
+
+
+def show_tree(options: argparse.Namespace) -> None:
+    """A campaign's questions, answers, and after which answers they are asked."""
+    for question in find_campaign(options.campaign).tree.questions:
+        after = " or ".join(question.asked_after) or "everybody"
+        print(f"{question.name}: {', '.join(question.answers)}\n    asked after: {after}")
+
+
+def show_provenance(options: argparse.Namespace) -> None:
+    """What a catalogue's footer says of its making."""
+    from galaxyloop.catalogue import read_catalogue_provenance
+
+    provenance = read_catalogue_provenance(options.catalogue)
+    for name, value in vars(provenance).items():
+        print(f"{name:18} {value}")
+
+
+_COMMANDS = {
+    "simulate": simulate,
+    "campaigns": list_campaigns,
+    "tree": show_tree,
+    "provenance": show_provenance,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser("galaxyloop", description="Galaxy morphology from votes.")
+    parser.add_argument("--version", action="version", version=f"galaxyloop {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    command = commands.add_parser("simulate", help="write a simulated survey with known truth")
+    command.add_argument("directory", type=Path)
+    command.add_argument("--config", type=Path, help="YAML of a SimulationConfig")
+    commands.add_parser("campaigns", help="list the campaigns")
+    command = commands.add_parser("tree", help="show a campaign's questions and answers")
+    command.add_argument("campaign")
+    command = commands.add_parser("provenance", help="show how a catalogue was made")
+    command.add_argument("catalogue", type=Path)
+    return parser

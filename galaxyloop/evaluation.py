@@ -1,0 +1,167 @@
+"""What a checkpoint predicts for held-out galaxies, held against their votes and kept on disk."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Integer, UInt8
+
+from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.dirichlet import vote_fractions
+from galaxyloop.errors import CheckpointError
+from galaxyloop.metrics import (
+    MetricsConfig,
+    calibration_table,
+    count_pit,
+    evaluate_fractions,
+    evaluate_predictions,
+    mean_fractions,
+    pit_values,
+)
+from galaxyloop.posterior import PosteriorConfig, predict_concentrations
+from galaxyloop.shards import CutoutCollection
+from galaxyloop.storage import file_digest, whole_directory
+from galaxyloop.training.data import select_split
+
+_ARRAYS = "held_out.npz"
+_FILES = ("metrics.parquet", "calibration.parquet", _ARRAYS, "tree.json")
+_N_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out galaxies of one checkpoint, with what was predicted and what volunteers said."""
+
+    tree: DecisionTree
+    metrics: pd.DataFrame
+    """question, metric, value, low, high, n_galaxies."""
+    calibration: pd.DataFrame
+    """question, nominal, observed, n_galaxies."""
+    id_strs: np.ndarray
+    fractions: Float[np.ndarray, "galaxy answer"]
+    """Predicted mean vote fractions."""
+    votes: Integer[np.ndarray, "galaxy answer"]
+    training_mean: Float[np.ndarray, " answer"]
+    """Mean fractions of the training galaxies: the baseline."""
+    pit: Float[np.ndarray, " value"]
+    """Randomised integral transforms of the observed counts."""
+    shown: Integer[np.ndarray, " shown"]
+    """Which galaxies have their concentrations kept, for figures."""
+    concentrations: Float[np.ndarray, "sample shown answer"]
+
+    @classmethod
+    def open(cls, directory: Path) -> "Evaluation":
+        """Read what ``evaluate_checkpoint`` wrote."""
+        with np.load(directory / _ARRAYS, allow_pickle=False) as arrays:
+            return cls(
+                tree=DecisionTree.from_json((directory / "tree.json").read_text()),
+                metrics=pd.read_parquet(directory / "metrics.parquet"),
+                calibration=pd.read_parquet(directory / "calibration.parquet"),
+                **{name: arrays[name] for name in arrays.files},
+            )
+
+
+def evaluate_checkpoint(
+    model: GalaxyModel,
+    cutouts: CutoutCollection,
+    votes: pd.DataFrame,
+    splits: pd.DataFrame,
+    configs: tuple[PosteriorConfig, MetricsConfig],
+    directory: Path,
+) -> str:
+    """Predict the galaxies of the split ``test`` and compare with their votes.
+
+    Args:
+        model: a trained model.
+        cutouts: of the size the model was trained on.
+        votes: ``id_str`` and the tree's answers.
+        splits: ``id_str`` and ``split``.
+        configs: of the posterior and of the metrics.
+        directory: appears complete or not at all.
+
+    Returns:
+        Digest of the evaluation's files.
+
+    Raises:
+        NoTrainingDataError: no test galaxy has a cutout and votes.
+        CheckpointError: the cutouts have another size than the model's.
+    """
+    if cutouts.image_size_px != model.image_size_px:
+        raise CheckpointError(
+            f"the model was trained on cutouts of {model.image_size_px} px, these have "
+            f"{cutouts.image_size_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
+        )
+    posterior, metrics = configs
+    held_out = select_split(cutouts, votes, splits, model.tree, "test")
+    training = select_split(cutouts, votes, splits, model.tree, "train").votes.astype(np.int64)
+    counts = held_out.votes.astype(np.int64)
+    samples = predict_concentrations(
+        model, _images(cutouts, held_out.positions, posterior.batch_size), posterior
+    )
+    pit = count_pit(samples, counts, model.tree, metrics)
+    shown = _best_known(counts, model.tree)
+    with whole_directory(directory) as draft:
+        table = evaluate_predictions(samples, counts, training, model.tree, metrics)
+        table.to_parquet(draft / "metrics.parquet", index=False)
+        coverage = calibration_table(pit, model.tree, metrics.levels)
+        coverage.to_parquet(draft / "calibration.parquet", index=False)
+        (draft / "tree.json").write_text(model.tree.to_json())
+        np.savez(
+            draft / _ARRAYS,
+            id_strs=cutouts.id_strs[held_out.positions],
+            fractions=vote_fractions(samples, model.tree).mean(dim=0).numpy(),
+            votes=counts,
+            training_mean=mean_fractions(training, model.tree, metrics.min_votes),
+            pit=pit_values(pit, model.tree),
+            shown=shown,
+            concentrations=samples[:, shown].numpy(),
+        )
+    digests = {name: file_digest(directory / name) for name in _FILES}
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def pool_folds(
+    evaluations: Sequence[Evaluation], config: MetricsConfig | None = None
+) -> pd.DataFrame:
+    """Errors of the fractions over the held-out galaxies of all folds of a cross-validation.
+
+    Each galaxy is compared with the mean of the galaxies its own fold was trained on.
+
+    Returns:
+        question, metric (rmse, rmse_of_mean, rmse_ratio, mae), value, low, high, n_galaxies.
+    """
+    return evaluate_fractions(
+        np.concatenate([each.fractions for each in evaluations]),
+        np.concatenate([each.votes for each in evaluations]),
+        np.concatenate(
+            [np.broadcast_to(each.training_mean, each.votes.shape) for each in evaluations]
+        ),
+        evaluations[0].tree,
+        config,
+    )
+
+
+def _images(
+    cutouts: CutoutCollection, positions: Integer[np.ndarray, " galaxy"], batch_size: int
+) -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
+    """Batches of images in order."""
+    for start in range(0, len(positions), batch_size):
+        yield cutouts.read(positions[start : start + batch_size])
+
+
+def _best_known(
+    votes: Integer[np.ndarray, "galaxy answer"], tree: DecisionTree
+) -> Integer[np.ndarray, " shown"]:
+    """Galaxies to draw: spread over the first question's leading fraction, with most votes."""
+    first = tree.slices[tree.question_names[0]]
+    n_votes = votes[:, first].sum(axis=1)
+    order = np.argsort(-n_votes, kind="stable")[: max(_N_SHOWN * 4, len(votes) // 2)]
+    fraction = votes[order, first.start] / np.maximum(n_votes[order], 1)
+    ranked = order[np.argsort(fraction, kind="stable")]
+    picks = np.linspace(0, len(ranked) - 1, min(_N_SHOWN, len(ranked))).round().astype(np.int64)
+    return ranked[picks]

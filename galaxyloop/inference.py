@@ -1,0 +1,87 @@
+"""From a shard of cutouts to what the catalogue and the acquisition say of each galaxy."""
+
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from galaxyloop.acquisition import AcquisitionConfig, expected_information
+from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.errors import CheckpointError
+from galaxyloop.posterior import (
+    PosteriorConfig,
+    PosteriorSummary,
+    predict_concentrations,
+    summarise,
+)
+from galaxyloop.predictions import write_predictions
+from galaxyloop.shards import CutoutShard
+
+_GALAXIES_AT_ONCE = 1024
+
+
+def predict_shard(
+    model: GalaxyModel,
+    shard: CutoutShard,
+    posterior: PosteriorConfig,
+    acquisition: AcquisitionConfig,
+    path: Path,
+) -> int:
+    """Write the predictions of one shard; the encoder runs once a galaxy.
+
+    Memory holds the concentrations of a thousand galaxies at a time and the summaries of one
+    shard. A galaxy's row depends on its pixels and the configs alone.
+
+    Args:
+        model: from ``load_checkpoint``.
+        shard: cutouts of the size the model was trained on.
+        posterior: dropout samples, grid of the intervals.
+        acquisition: volunteers expected, which sets the information.
+        path: the parquet file.
+
+    Returns:
+        Number of galaxies.
+
+    Raises:
+        CheckpointError: the model was trained on cutouts of another size.
+    """
+    side_px = shard.images.shape[1] if len(shard.index) else model.image_size_px
+    if side_px != model.image_size_px:
+        raise CheckpointError(
+            f"the model was trained on cutouts of {model.image_size_px} px, the shard holds "
+            f"{side_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
+        )
+    summaries, information = [], []
+    for first in tqdm(
+        range(0, len(shard.index), _GALAXIES_AT_ONCE), "predict", unit="k galaxies", leave=False
+    ):
+        images = shard.images[first : first + _GALAXIES_AT_ONCE]
+        concentrations = predict_concentrations(model, images, posterior)
+        summary = summarise(concentrations, model.tree, posterior)
+        summaries.append(summary)
+        information.append(
+            expected_information(concentrations, summary.asked, model.tree, acquisition)
+        )
+    write_predictions(
+        shard.index, _joined(summaries, model), _stacked(information, model), model.tree, path
+    )
+    return len(shard.index)
+
+
+def _joined(summaries: list[PosteriorSummary], model: GalaxyModel) -> PosteriorSummary:
+    """The summaries one below the other; of no galaxies if there are none."""
+    n_answers, n_questions = len(model.tree.columns), len(model.tree.questions)
+    if not summaries:
+        answers, questions = torch.zeros(0, n_answers), torch.zeros(0, n_questions)
+        return PosteriorSummary(answers, answers, answers, questions)
+    return PosteriorSummary(
+        *(
+            torch.cat([getattr(summary, field) for summary in summaries])
+            for field in ("fraction", "p05", "p95", "asked")
+        )
+    )
+
+
+def _stacked(information: list[torch.Tensor], model: GalaxyModel) -> torch.Tensor:
+    """The information one below the other."""
+    return torch.cat([torch.zeros(0, len(model.tree.questions)), *information])

@@ -1,0 +1,157 @@
+"""Gathers what one round left behind into the content of its report."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.catalogue import read_catalogue_provenance
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.evaluation import Evaluation
+from galaxyloop.report_content import (
+    GalaxyImage,
+    GalaxyPosterior,
+    HeldOutGalaxies,
+    Image,
+    ReportContent,
+)
+from galaxyloop.shards import CutoutCollection, CutoutShard
+from galaxyloop.surveys import SurveyVersion
+from galaxyloop.vote_tables import load_vote_rejects, load_vote_summary
+
+_N_IN_GROUP = 6
+_N_GROUPS = 8
+_N_ASKED_NEXT = 24
+
+
+@dataclass(frozen=True)
+class RoundResults:
+    """Where a round's results lie."""
+
+    survey: SurveyVersion
+    shards: Sequence[CutoutShard]
+    votes: Path
+    """Directory of the vote table."""
+    checkpoint: Path
+    """Directory of the checkpoint."""
+    evaluation: Evaluation
+    cross_validation: pd.DataFrame | None
+    catalogue: Path
+    """The parquet file."""
+    acquisition: Path
+    """The parquet file."""
+
+
+def gather_report(results: RoundResults) -> ReportContent:
+    """Everything the report shows, read from the files of the round."""
+    evaluation = results.evaluation
+    tree = evaluation.tree
+    cutouts = CutoutCollection(results.shards, results.survey.alive)
+    catalogue = pd.read_parquet(results.catalogue)
+    provenance = read_catalogue_provenance(results.catalogue)
+    ranked = pd.read_parquet(results.acquisition).head(_N_ASKED_NEXT)
+    images = _Images(cutouts)
+    votes = load_vote_summary(results.votes)
+    return ReportContent(
+        title=f"{results.survey.name}: {tree.name}",
+        survey=results.survey.name,
+        tree=tree,
+        model=f"{provenance.model_name} version {provenance.model_version}",
+        intake=_intake(results),
+        rejects={
+            "images": pd.concat([shard.rejects for shard in results.shards]),
+            "manifest": results.survey.rejects,
+            "votes": load_vote_rejects(results.votes),
+        },
+        learning_log=pd.read_parquet(results.checkpoint / "log.parquet"),
+        n_catalogue_rows=len(catalogue),
+        metrics=evaluation.metrics,
+        cross_validation=results.cross_validation,
+        held_out=HeldOutGalaxies(evaluation.fractions, evaluation.votes),
+        calibration=evaluation.calibration,
+        pit=evaluation.pit,
+        galaxies=[
+            GalaxyPosterior(
+                str(evaluation.id_strs[row]),
+                images[str(evaluation.id_strs[row])],
+                evaluation.concentrations[:, i],
+                evaluation.votes[row],
+            )
+            for i, row in enumerate(evaluation.shown)
+        ],
+        gallery=_gallery(catalogue, tree, images),
+        acquisition=ranked,
+        acquisition_images={id_str: images[id_str] for id_str in ranked["id_str"]},
+        provenance={
+            **vars(provenance),
+            "votes_digest": votes.digest,
+            "settings": json.dumps(_run_settings(results.checkpoint)),
+        },
+    )
+
+
+class _Images(Mapping[str, Image]):
+    """Cutouts by id, read when they are asked for."""
+
+    def __init__(self, cutouts: CutoutCollection) -> None:
+        self._cutouts = cutouts
+        self._place = {id_str: i for i, id_str in enumerate(cutouts.id_strs.tolist())}
+
+    def __getitem__(self, id_str: str) -> Image:
+        image: Image = self._cutouts.read(np.array([self._place[id_str]]))[0]
+        return image
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+
+def _intake(results: RoundResults) -> pd.DataFrame:
+    """What was read, used and rejected at each step; images first."""
+    survey, votes = results.survey, load_vote_summary(results.votes)
+    read = [shard.summary for shard in results.shards]
+    steps = [
+        (
+            "images",
+            sum(shard.n_read for shard in read),
+            sum(shard.n_galaxies for shard in read),
+            sum(shard.n_rejected for shard in read),
+        ),
+        (
+            "rows of the manifest",
+            survey.n_galaxies + survey.n_rejected,
+            survey.n_galaxies,
+            survey.n_rejected,
+        ),
+        ("rows of votes", votes.n_read, votes.n_accepted, votes.n_rejected),
+    ]
+    return pd.DataFrame(steps, columns=["step", "n_read", "n_used", "n_rejected"])
+
+
+def _gallery(
+    catalogue: pd.DataFrame, tree: DecisionTree, images: Mapping[str, Image]
+) -> list[GalaxyImage]:
+    """The galaxies surest to be given some answers: all of the first question, then the others'."""
+    first, *others = tree.questions
+    columns = [*first.columns, *(question.columns[0] for question in others)]
+    gallery = []
+    for column in columns[:_N_GROUPS]:
+        question = tree.questions[tree.question_of_answer[tree.columns.index(column)]]
+        fraction = catalogue[f"{column}_fraction"]
+        surest = (fraction * catalogue[f"{question.name}_asked"]).nlargest(_N_IN_GROUP).index
+        gallery += [
+            GalaxyImage(id_str, images[id_str], f"{fraction[i]:.0%}", column)
+            for i, id_str in catalogue.loc[surest, "id_str"].items()
+        ]
+    return gallery
+
+
+def _run_settings(checkpoint: Path) -> dict[str, object]:
+    """The settings of the training."""
+    settings: dict[str, object] = json.loads((checkpoint / "config.json").read_text())["run"]
+    return settings

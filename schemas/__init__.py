@@ -1,0 +1,1 @@
+"""Every typed boundary: pandera tables, and the artefacts that wrap a directory."""

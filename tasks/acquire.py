@@ -1,0 +1,44 @@
+"""The list of galaxies to ask volunteers about next."""
+
+from flytekit import task
+
+from galaxyloop.acquisition import AcquisitionConfig
+from schemas.artefacts import (
+    Acquisition,
+    AcquisitionDirectory,
+    Checkpoint,
+    Prediction,
+    SurveyVersion,
+    VoteTable,
+)
+from tasks.local_run import keep, new_directory
+from tasks.opening import open_survey, prediction_files
+from tasks.resources import TABLES
+
+
+@task(requests=TABLES)
+def rank_galaxies(
+    survey: SurveyVersion,
+    predictions: list[Prediction],
+    votes: VoteTable,
+    checkpoint: Checkpoint,
+    config: AcquisitionConfig,
+) -> Acquisition:
+    """Rank the galaxies without votes by what the model would learn from theirs."""
+    import pandas as pd
+
+    from galaxyloop import acquisition, vote_tables
+    from galaxyloop.checkpoint import load_checkpoint_tree
+    from galaxyloop.storage import file_digest
+
+    tree = load_checkpoint_tree(checkpoint.download())
+    labelled = set(vote_tables.load_votes(votes.download())["id_str"])
+    table = acquisition.read_candidates(
+        prediction_files(predictions), tree, open_survey(survey).alive
+    )
+    ranked = acquisition.rank_galaxies(table, tree, config, labelled)
+    directory = new_directory("acquisition")
+    directory.mkdir()
+    path = directory / "acquisition.parquet"
+    pd.DataFrame(ranked).to_parquet(path, index=False)
+    return keep(directory, AcquisitionDirectory, file_digest(path))

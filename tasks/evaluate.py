@@ -1,0 +1,43 @@
+"""Held-out galaxies: what a checkpoint says of them, and what volunteers said."""
+
+from flytekit import task
+
+from galaxyloop.metrics import MetricsConfig
+from galaxyloop.posterior import PosteriorConfig
+from schemas.artefacts import Checkpoint, CutoutShard, Evaluation, EvaluationDirectory, VoteTable
+from schemas.splits import KeyedSplits
+from tasks.local_run import keep, new_directory
+from tasks.opening import open_cutouts
+from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, cached
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    retries=RETRIES,
+    cache=cached("evaluate"),
+)
+def evaluate(
+    checkpoint: Checkpoint,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    splits: KeyedSplits,
+    posterior: PosteriorConfig,
+    metrics: MetricsConfig,
+) -> Evaluation:
+    """Predict the test galaxies and compare with their votes."""
+    from galaxyloop.checkpoint import load_checkpoint
+    from galaxyloop.evaluation import evaluate_checkpoint
+    from galaxyloop.vote_tables import load_votes
+
+    directory = new_directory("evaluation")
+    digest = evaluate_checkpoint(
+        load_checkpoint(checkpoint.download()),
+        open_cutouts(shards),
+        load_votes(votes.download()),
+        splits,
+        (posterior, metrics),
+        directory,
+    )
+    return keep(directory, EvaluationDirectory, digest)

@@ -1,0 +1,234 @@
+"""MLflow: runs, metrics, artifacts and the model registry. Nothing here is ever cached."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flytekit import task
+
+from galaxyloop.errors import RegistryError
+from schemas.artefacts import (
+    Checkpoint,
+    CheckpointDirectory,
+    Evaluation,
+    Report,
+    SurveyVersion,
+    VoteTable,
+)
+from schemas.model_version import ModelVersion
+from tasks.lineage import code_version
+from tasks.local_run import keep, new_directory, store_directory
+from tasks.resources import RETRIES, TABLES
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "galaxyloop"
+DIGEST_TAG = "galaxyloop.checkpoint_digest"
+
+
+@task(requests=TABLES, retries=RETRIES)
+def register_model(
+    checkpoint: Checkpoint,
+    evaluation: Evaluation,
+    survey: SurveyVersion,
+    votes: VoteTable,
+    name: str,
+    alias: str,
+) -> ModelVersion:
+    """Log the training and register its checkpoint; the same checkpoint stays one version."""
+    client = _client()
+    run = _find_run(client, checkpoint.digest)
+    if run is None:
+        tags = {
+            DIGEST_TAG: checkpoint.digest,
+            "galaxyloop.survey_digest": survey.digest,
+            "galaxyloop.votes_digest": votes.digest,
+            "galaxyloop.code_version": code_version(),
+            "galaxyloop.execution": os.environ.get("FLYTE_INTERNAL_EXECUTION_ID", "local"),
+        }
+        run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
+    version = _find_version(client, name, checkpoint.digest) or _new_version(client, name, run)
+    client.set_registered_model_alias(name, alias, version)
+    return ModelVersion(name, version, checkpoint.digest, run.info.run_id)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
+    """The checkpoint behind ``name@alias`` or ``name/version``; what follows is keyed on it."""
+    from mlflow.artifacts import download_artifacts
+
+    from galaxyloop.checkpoint import checkpoint_digest
+
+    client = _client()
+    version = _look_up(client, model)
+    local = download_artifacts(
+        artifact_uri=client.get_model_version_download_uri(version.name, version.version),
+        dst_path=str(new_directory("model").parent),
+    )
+    digest = checkpoint_digest(Path(local))
+    stated = version.tags.get(DIGEST_TAG)
+    if digest != stated:
+        raise RegistryError(
+            f"{model} should have the checkpoint digest {stated}, but its files have {digest}; "
+            "they were changed after registration: register the checkpoint again"
+        )
+    checkpoint = keep(Path(local), CheckpointDirectory, digest)
+    return checkpoint, ModelVersion(version.name, str(version.version), digest, version.run_id)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def attach_report(model: ModelVersion, report: Report) -> str:
+    """Put the report beside the training it reports on; returns the run's id."""
+    _client().log_artifact(model.run_id, str(report.download() / "report.html"), "report")
+    return model.run_id
+
+
+def _client() -> "MlflowClient":
+    """A client of ``MLFLOW_TRACKING_URI``; without it, of a database in the local store."""
+    import logging
+
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    default = f"sqlite:///{store_directory()}/mlflow.db"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or default
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+def _experiment_id(client: "MlflowClient") -> str:
+    """The experiment all trainings go to; artifacts of a database lie beside it."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    uri = client.tracking_uri
+    place = None
+    if uri.startswith("sqlite:///"):
+        database = Path(uri.removeprefix("sqlite:///")).resolve()
+        place = (database.parent / f"{database.stem}-artifacts").as_uri()
+    return str(client.create_experiment(EXPERIMENT, artifact_location=place))
+
+
+def _find_run(client: "MlflowClient", digest: str) -> "Run | None":
+    """The finished run that trained this checkpoint."""
+    found = client.search_runs(
+        [_experiment_id(client)],
+        f"tags.`{DIGEST_TAG}` = '{digest}' and attributes.status = 'FINISHED'",
+        max_results=1,
+    )
+    return found[0] if found else None
+
+
+def _log_training(
+    client: "MlflowClient", checkpoint: Path, evaluation: Path, tags: dict[str, str]
+) -> "Run":
+    """One run: settings, learning curves, metrics per question, datasets, files."""
+    import pandas as pd
+    from mlflow.entities import Metric, Param
+
+    config = json.loads((checkpoint / "config.json").read_text())
+    log = pd.read_parquet(checkpoint / "log.parquet")
+    metrics = pd.read_parquet(evaluation / "metrics.parquet")
+    run = client.create_run(_experiment_id(client), tags=tags)
+    run_id = run.info.run_id
+    start = run.info.start_time
+    curves = [
+        Metric(column, float(row[column]), start + int(1000 * row["seconds"]), int(row["epoch"]))
+        for row in log.to_dict("records")
+        for column in ("train_loss", "validation_loss", "learning_rate")
+    ]
+    answers = [
+        Metric(f"{row['question']}/{row['metric']}", float(row["value"]), start, 0)
+        for row in metrics.dropna(subset="value").to_dict("records")
+    ]
+    params = [Param(key, str(value)[:500]) for key, value in _flatten(config["run"])]
+    client.log_batch(run_id, params=params[:100])
+    for first in range(0, len(curves + answers), 1000):
+        client.log_batch(run_id, metrics=(curves + answers)[first : first + 1000])
+    _log_datasets(client, run_id, tags, config)
+    client.log_artifacts(run_id, str(checkpoint), "checkpoint")
+    client.log_artifacts(run_id, str(evaluation), "evaluation")
+    client.set_terminated(run_id, "FINISHED")
+    return client.get_run(run_id)
+
+
+def _log_datasets(
+    client: "MlflowClient", run_id: str, tags: dict[str, str], config: dict[str, Any]
+) -> None:
+    """The digests of what was learnt from, as MLflow dataset inputs."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digests = {
+        "survey": tags["galaxyloop.survey_digest"],
+        "votes": tags["galaxyloop.votes_digest"],
+        **{name: value for name, value in _flatten(config["data"]) if name.endswith("digest")},
+    }
+    context = [InputTag("mlflow.data.context", "training")]
+    inputs = [
+        DatasetInput(
+            Dataset(name, digest[:36], "galaxyloop", json.dumps({"sha256": digest})), context
+        )
+        for name, digest in digests.items()
+    ]
+    client.log_inputs(run_id, inputs)
+
+
+def _source(digest: str) -> str:
+    """MLflow keeps 36 characters of a digest; the source keeps all."""
+    return json.dumps({"sha256": digest})
+
+
+def _find_version(client: "MlflowClient", name: str, digest: str) -> str | None:
+    """The version of that model that holds this checkpoint."""
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.tags.get(DIGEST_TAG) == digest:
+            return str(version.version)
+    return None
+
+
+def _new_version(client: "MlflowClient", name: str, run: "Run") -> str:
+    """Register the run's checkpoint."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    version = client.create_model_version(
+        name,
+        source=f"{run.info.artifact_uri}/checkpoint",
+        run_id=run.info.run_id,
+        tags={key: value for key, value in run.data.tags.items() if key.startswith("galaxyloop.")},
+    )
+    return str(version.version)
+
+
+def _look_up(client: "MlflowClient", model: str) -> Any:  # noqa: ANN401 - mlflow is untyped
+    """The registry's entry for ``name@alias`` or ``name/version``."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if "@" in model:
+            return client.get_model_version_by_alias(*model.split("@", 1))
+        if "/" in model:
+            return client.get_model_version(*model.split("/", 1))
+    except MlflowException as error:
+        known = ", ".join(found.name for found in client.search_registered_models()) or "none"
+        raise RegistryError(
+            f"there is no model '{model}' in {client.tracking_uri}; registered models: {known}"
+        ) from error
+    raise RegistryError(f"name a model as name@alias or name/version, got '{model}'")
+
+
+def _flatten(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested settings as dotted names."""
+    flat: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat += _flatten(value, f"{prefix}{key}.")
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat

@@ -1,0 +1,104 @@
+"""The page a person looks at, and the files a round leaves where they were asked for."""
+
+from flytekit import Deck, task
+
+from schemas.artefacts import (
+    Acquisition,
+    Catalogue,
+    Checkpoint,
+    CutoutShard,
+    Evaluation,
+    Report,
+    ReportDirectory,
+    SurveyVersion,
+    VoteTable,
+)
+from schemas.model_version import ModelVersion
+from tasks.local_run import keep, new_directory
+from tasks.opening import open_shards, open_survey
+from tasks.resources import RETRIES, TABLES, retrying_storage
+
+
+@task(requests=TABLES, enable_deck=True)
+def write_report(
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    checkpoint: Checkpoint,
+    evaluation: Evaluation,
+    folds: list[Evaluation],
+    catalogue: Catalogue,
+    acquisition: Acquisition,
+) -> Report:
+    """One self-contained HTML page of the round; also the task's deck."""
+    from galaxyloop.evaluation import Evaluation as HeldOut
+    from galaxyloop.evaluation import pool_folds
+    from galaxyloop.report import write_report as write
+    from galaxyloop.report_gathering import RoundResults, gather_report
+    from galaxyloop.storage import file_digest
+
+    held_out = [HeldOut.open(fold.download()) for fold in folds]
+    results = RoundResults(
+        survey=open_survey(survey),
+        shards=open_shards(shards),
+        votes=votes.download(),
+        checkpoint=checkpoint.download(),
+        evaluation=HeldOut.open(evaluation.download()),
+        cross_validation=pool_folds(held_out) if held_out else None,
+        catalogue=catalogue.download() / "catalogue.parquet",
+        acquisition=acquisition.download() / "acquisition.parquet",
+    )
+    directory = new_directory("report")
+    directory.mkdir()
+    path = directory / "report.html"
+    write(gather_report(results), path)
+    Deck("report", path.read_text())
+    return keep(directory, ReportDirectory, file_digest(path))
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish_catalogue(output: str, catalogue: Catalogue) -> str:
+    """Put a catalogue where it was asked for; returns its place."""
+    from galaxyloop.storage import publish_file
+
+    with retrying_storage():
+        return publish_file(
+            catalogue.download() / "catalogue.parquet", f"{output.rstrip('/')}/catalogue.parquet"
+        )
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish(
+    output: str,
+    catalogue: Catalogue,
+    acquisition: Acquisition,
+    report: Report,
+    model: ModelVersion,
+) -> str:
+    """Put catalogue, list and report where they were asked for; says how to look at them."""
+    from galaxyloop.storage import publish_file
+
+    files = {
+        "catalogue": catalogue.download() / "catalogue.parquet",
+        "acquisition": acquisition.download() / "acquisition.parquet",
+        "report": report.download() / "report.html",
+    }
+    with retrying_storage():
+        placed = {
+            name: publish_file(path, f"{output.rstrip('/')}/{path.name}")
+            for name, path in files.items()
+        }
+    return _say(placed, model)
+
+
+def _say(placed: dict[str, str], model: ModelVersion) -> str:
+    """Where things are and how to look at them."""
+    return "\n".join(
+        (
+            f"catalogue    {placed['catalogue']}",
+            f"ask next     {placed['acquisition']}",
+            f"report       {placed['report']}   (open it in a browser)",
+            f"model        {model.name} version {model.version}   (mlflow ui)",
+            f"look         galaxyloop provenance {placed['catalogue']}",
+        )
+    )

@@ -1,0 +1,48 @@
+"""Images, resources, retries and code versions: one place for what the cluster must know."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flytekit import Cache, Resources
+from flytekit.exceptions.user import FlyteRecoverableException
+from flytekit.extras.accelerators import T4
+
+from galaxyloop.errors import StorageError
+from tasks.local_run import is_in_pod
+
+GPU_IMAGE = "{{.image.gpu.fqn}}:{{.image.gpu.version}}"
+"""Named image for tasks that train or predict; the default image serves the others."""
+ACCELERATOR = T4
+"""The least device that the GPU tasks are content with."""
+TABLES = Resources(cpu="2", mem="8Gi")
+"""What tasks on tables ask for."""
+CUTOUTS = Resources(cpu="4", mem="8Gi")
+"""What cutting out asks for: decoding scales with cores."""
+NETWORK = Resources(cpu="8", mem="32Gi", gpu="1")
+"""What training and prediction ask for."""
+RETRIES = 3
+"""Attempts after the first, used only for what can pass on a second try."""
+
+CODE_VERSIONS = {
+    "cut_out_chunk": "1",
+    "pretrain_supervised": "1",
+    "evaluate": "1",
+    "predict_shard": "1",
+}
+"""Raise a task's number whenever what it computes from the same inputs changes."""
+
+
+def cached(task_name: str) -> Cache:
+    """The cache setting of a task: keyed on content, config and its explicit code version."""
+    return Cache(version=CODE_VERSIONS[task_name], serialize=True)
+
+
+@contextmanager
+def retrying_storage() -> Iterator[None]:
+    """Let the cluster try again when storage or the network failed; nothing else is retried."""
+    try:
+        yield
+    except StorageError as error:
+        if is_in_pod():
+            raise FlyteRecoverableException(str(error)) from error
+        raise

@@ -1,0 +1,148 @@
+"""One round of a campaign: from images and votes to a catalogue and the next question."""
+
+from flytekit import dynamic, workflow
+
+from galaxyloop.acquisition import AcquisitionConfig
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.metrics import MetricsConfig
+from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.splits import SplitConfig
+from galaxyloop.surveys import IngestConfig
+from galaxyloop.training.config import SupervisedRun
+from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
+from schemas.artefacts import CutoutShard, Evaluation, VoteTable
+from schemas.splits import KeyedSplits
+from tasks.acquire import rank_galaxies
+from tasks.evaluate import evaluate
+from tasks.predict import build_catalogue
+from tasks.pretrain import pretrain_supervised
+from tasks.registry import attach_report, register_model
+from tasks.report import publish, write_report
+from tasks.votes import hold_out_fold, read_votes, split_galaxies
+from workflows.catalogue import predict_shards
+from workflows.ingest import ingest_survey
+
+
+@dynamic
+def cross_validate(
+    n_folds: int,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    splits: KeyedSplits,
+    run: SupervisedRun,
+    posterior: PosteriorConfig,
+    metrics: MetricsConfig,
+) -> list[Evaluation]:
+    """Train and evaluate once a fold, each with that fold held out."""
+    evaluations = []
+    for fold in range(n_folds):
+        held_out = hold_out_fold(splits=splits, fold=fold)
+        evaluations.append(
+            evaluate(
+                checkpoint=pretrain_supervised(
+                    shards=shards, votes=votes, splits=held_out, run=run
+                ),
+                shards=shards,
+                votes=votes,
+                splits=held_out,
+                posterior=posterior,
+                metrics=metrics,
+            )
+        )
+    return evaluations
+
+
+@workflow
+def campaign_round(
+    manifest: str,
+    votes: list[VoteSource],
+    model_name: str = "galaxyloop",
+    output: str = "round",
+    n_folds: int = 0,
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    vote_checks: VotesConfig = VotesConfig(),
+    split: SplitConfig = SplitConfig(),
+    run: SupervisedRun = SupervisedRun(),
+    posterior: PosteriorConfig = PosteriorConfig(),
+    metrics: MetricsConfig = MetricsConfig(),
+    acquisition: AcquisitionConfig = AcquisitionConfig(),
+    previous: str = "",
+) -> str:
+    """Play one round: ingest, train, evaluate, register, build the catalogue, rank, report.
+
+    Args:
+        manifest: table with id_str and image_uri (csv, csv.gz or parquet; local, s3, https).
+        votes: published vote tables, each with its campaign.
+        model_name: name in the model registry; the new version becomes its champion.
+        output: folder or address that receives catalogue, acquisition list and report.
+        n_folds: rounds of cross-validation (at most split.n_folds); 0 for none.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts.
+        vote_checks: how much disorder a vote table may have.
+        split: shares of galaxies that validate and test.
+        run: encoder, objective, augmentation, optimisation.
+        posterior: dropout samples and intervals.
+        metrics: how held-out predictions are judged.
+        acquisition: how galaxies are ranked for volunteers.
+        previous: directory of the survey version this one grows from; empty for a new survey.
+    """
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    table = read_votes(sources=votes, checks=vote_checks)
+    splits = split_galaxies(survey=survey, votes=table, config=split)
+    checkpoint = pretrain_supervised(shards=shards, votes=table, splits=splits, run=run)
+    evaluation = evaluate(
+        checkpoint=checkpoint,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+    )
+    folds = cross_validate(
+        n_folds=n_folds,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        run=run,
+        posterior=posterior,
+        metrics=metrics,
+    )
+    model = register_model(
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        survey=survey,
+        votes=table,
+        name=model_name,
+        alias="champion",
+    )
+    predictions = predict_shards(
+        checkpoint=checkpoint, shards=shards, posterior=posterior, acquisition=acquisition
+    )
+    catalogue = build_catalogue(
+        survey=survey, predictions=predictions, checkpoint=checkpoint, model=model
+    )
+    ranked = rank_galaxies(
+        survey=survey,
+        predictions=predictions,
+        votes=table,
+        checkpoint=checkpoint,
+        config=acquisition,
+    )
+    report = write_report(
+        survey=survey,
+        shards=shards,
+        votes=table,
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        folds=folds,
+        catalogue=catalogue,
+        acquisition=ranked,
+    )
+    attach_report(model=model, report=report)
+    summary: str = publish(
+        output=output, catalogue=catalogue, acquisition=ranked, report=report, model=model
+    )
+    return summary
