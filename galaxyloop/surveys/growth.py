@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,53 +36,82 @@ def version_survey(
     """Write the survey as it is now, reusing the previous version's chunks.
 
     Unchanged galaxies stay where they are; added and changed ones form new chunks, in order of
-    HEALPix cell where positions are known, else of id. A chunk is named by the ids and
-    fingerprints in it, so an image that moved but is the same changes nothing. A chunk of which
-    no galaxy is left is dropped.
+    HEALPix cell, those without position last, by id. A chunk is named by the ids and
+    fingerprints in it, so a moved but equal image changes nothing; a dead chunk is dropped.
 
     Args:
-        galaxies: what ``read_manifest`` gives.
+        galaxies, rejects: what ``read_manifest`` gives.
         config: chunk size and kind of fingerprint.
-        previous: the version to grow from.
+        previous: the version to grow from, if any.
         directory: appears complete or not at all.
-        rejects: the manifest's rejected rows, stored beside the galaxies.
 
     Raises:
-        StorageError: an image's storage failed, or the directory exists already.
+        StorageError: a storage failed, or the directory exists already.
     """
+    rejects = pd.DataFrame(columns=REJECT_COLUMNS) if rejects is None else rejects
     digests = fingerprint_images(galaxies["image_uri"].tolist(), config)
-    galaxies = galaxies.assign(image_digest=digests, healpix_29=_cells(galaxies))
+    growth = _grow(galaxies.assign(image_digest=digests), config.chunk_size, previous)
+    summary = {
+        "format": FORMAT,
+        "name": config.survey,
+        "digest": _survey_digest(config.survey, growth.galaxies, growth.chunks),
+        "chunks": growth.chunks,
+        "n_galaxies": len(galaxies),
+        "n_rejected": len(rejects),
+        "previous": previous.digest if previous else None,
+        **growth.counts,
+    }
+    with whole_directory(directory) as draft:
+        _write_chunks(growth, previous, draft / "chunks")
+        write_table(growth.galaxies, GALAXY_SCHEMA, draft / "galaxies.parquet")
+        write_table(rejects, REJECT_SCHEMA, draft / "rejects.parquet")
+        (draft / "survey.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return SurveyVersion.open(directory)
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """What is where in a new version."""
+
+    galaxies: pd.DataFrame
+    chunks: list[str]
+    new_chunks: dict[str, pd.DataFrame]
+    counts: dict[str, int]
+
+
+def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | None) -> _Growth:
+    """Give every galaxy its chunk, the old one if its image is the same."""
+    galaxies = galaxies.assign(healpix_29=_cells(galaxies))
     galaxies = galaxies.sort_values("id_str", ignore_index=True)
     before = _before(galaxies["id_str"], previous)
     is_known = before["chunk"].notna()
     is_same = is_known & (before["image_digest"] == galaxies["image_digest"])
-    place, new_chunks = _form_chunks(galaxies, before["chunk"].where(is_same), config.chunk_size)
-    old_chunks = _still_living(previous, set(place) - set(new_chunks))
+    place, new_chunks = _form_chunks(galaxies, before["chunk"].where(is_same), chunk_size)
+    living = set(place) - set(new_chunks)
+    old_chunks = [digest for digest in previous.chunks if digest in living] if previous else []
     chunks = [*old_chunks, *new_chunks]
     galaxies["chunk"] = place.map({digest: i for i, digest in enumerate(chunks)}).astype(np.int32)
-    summary = {
-        "format": FORMAT,
-        "name": config.survey,
-        "digest": _survey_digest(config.survey, galaxies, chunks),
-        "chunks": chunks,
-        "n_galaxies": len(galaxies),
-        "n_rejected": 0 if rejects is None else len(rejects),
+    counts = {
         "n_added": int((~is_known).sum()),
         "n_changed": int((is_known & ~is_same).sum()),
         "n_removed": (previous.n_galaxies if previous else 0) - int(is_known.sum()),
-        "previous": previous.digest if previous else None,
     }
-    with whole_directory(directory) as draft:
-        (draft / "chunks").mkdir()
-        for digest, rows in new_chunks.items():
-            write_table(rows, CHUNK_SCHEMA, _chunk_path(draft, digest))
-        if previous is not None:
-            _carry_over(previous, old_chunks, galaxies, draft)
-        write_table(galaxies, GALAXY_SCHEMA, draft / "galaxies.parquet")
-        rejects = pd.DataFrame(columns=REJECT_COLUMNS) if rejects is None else rejects
-        write_table(rejects, REJECT_SCHEMA, draft / "rejects.parquet")
-        (draft / "survey.json").write_text(json.dumps(summary, indent=1) + "\n")
-    return SurveyVersion.open(directory)
+    return _Growth(galaxies, chunks, new_chunks, counts)
+
+
+def _write_chunks(growth: _Growth, previous: SurveyVersion | None, folder: Path) -> None:
+    """Write new chunks, and old ones with today's location, position and group of the living."""
+    folder.mkdir()
+    places = growth.galaxies.groupby("chunk").indices
+    for i, digest in enumerate(growth.chunks):
+        if digest in growth.new_chunks:
+            rows = growth.new_chunks[digest]
+        elif previous is not None:
+            rows = previous.read_chunk(digest).set_index("id_str")
+            living = growth.galaxies.iloc[places[i]].set_index("id_str")
+            rows.loc[living.index] = living[rows.columns]
+            rows = rows.reset_index()
+        write_table(rows, CHUNK_SCHEMA, folder / f"{digest}.parquet")
 
 
 def _cells(galaxies: pd.DataFrame) -> np.ndarray:
@@ -122,21 +152,6 @@ def _form_chunks(
     return place, chunks
 
 
-def _still_living(previous: SurveyVersion | None, living: set[str]) -> list[str]:
-    """The previous version's chunks that still hold a galaxy, in their order."""
-    return [digest for digest in previous.chunks if digest in living] if previous else []
-
-
-def _carry_over(
-    previous: SurveyVersion, chunks: list[str], galaxies: pd.DataFrame, draft: Path
-) -> None:
-    """Copy old chunks; their living rows get today's location, position and group."""
-    for i, digest in enumerate(chunks):
-        rows = previous.read_chunk(digest).set_index("id_str")
-        rows.update(galaxies[galaxies["chunk"] == i].set_index("id_str")[rows.columns])
-        write_table(rows.reset_index(), CHUNK_SCHEMA, _chunk_path(draft, digest))
-
-
 def _survey_digest(name: str, galaxies: pd.DataFrame, chunks: list[str]) -> str:
     """Over everything that a catalogue, a split or a fan-out depends on, but no location."""
     columns = ["id_str", "image_digest", "survey", "group_id", "ra_deg", "dec_deg"]
@@ -157,8 +172,3 @@ def _digest(*texts: Iterable[str]) -> str:
             content = text.encode()
             state.update(b"%d:" % len(content) + content)
     return state.hexdigest()
-
-
-def _chunk_path(directory: Path, digest: str) -> Path:
-    """Where a chunk lies."""
-    return directory / "chunks" / f"{digest}.parquet"

@@ -279,6 +279,9 @@ def test_version_survey__a_corrected_position_changes_the_survey_but_no_chunk(
     assert second.digest != first.digest
     rows = second.read_chunk(second.chunks[0]).set_index("id_str")
     assert rows["ra_deg"].to_dict() == {"g0": 110.0, "g1": 111.0}
+    withdrawn = galaxies.assign(ra_deg=np.nan, dec_deg=np.nan)
+    third = version_survey(withdrawn, CONTENT, second, tmp_path / "v3")
+    assert third.read_chunk(third.chunks[0])["ra_deg"].isna().all()
 
 
 def test_version_survey__orders_by_healpix_cell_and_the_unplaced_last_by_id(
@@ -309,7 +312,7 @@ def test_version_survey__orders_by_healpix_cell_and_the_unplaced_last_by_id(
     assert rows["id_str"].tolist()[-5:] == ["g000", "g010", "g020", "g030", "g040"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     states=st.lists(
         st.dictionaries(st.sampled_from("abcdefgh"), st.sampled_from("123"), max_size=8),
