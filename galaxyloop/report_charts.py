@@ -116,7 +116,7 @@ def pit_chart(pit: Float[np.ndarray, " value"] | None) -> Chart | None:
         return None
     figure, (ax,) = plots.new_figure(3.7, 3.3)
     plots.plot_pit_histogram(pit, ax)
-    caption = f"{len(pit)} held-out answers"
+    caption = f"From {len(pit):,} held-out answers.".replace(",", "\u2009")
     return _chart(figure, "Histogram of the probability integral transform", caption=caption)
 
 

@@ -131,7 +131,16 @@ def test_write_catalogue__fills_row_groups_across_shards(tmp_path: Path) -> None
 
 
 def test_write_catalogue__needs_no_more_memory_for_more_shards(tmp_path: Path) -> None:
-    shard = write_shard(tmp_path / "shard", [str(row) for row in range(30_000)])
+    values = np.random.default_rng(6).random((30_000, 4))  # noise, which does not compress
+    index = pd.DataFrame({"id_str": [str(row) for row in range(30_000)], "image_digest": "d"})
+    shard = tmp_path / "shard"
+    write_predictions(
+        index.assign(ra_deg=0.0, dec_deg=0.0),
+        Posterior(values, values, values, values[:, :2]),
+        values[:, :2],
+        TREE,
+        shard,
+    )
     pool = pa.default_memory_pool()
     peaks = []
     for n_shards in (3, 24):
