@@ -35,6 +35,7 @@ from galaxyloop.training.environment import (
     quiet_lightning,
     repeatable,
 )
+from galaxyloop.training.prior import fit_prior, start_at
 from galaxyloop.training.state import RunState, is_finished, load_state, save_state
 
 _WEIGHTS_STREAM = 0
@@ -99,6 +100,7 @@ def new_model(galaxies: LabelledCutouts, tree: DecisionTree, run: SupervisedRun)
     with seeded(run.training.seed, _WEIGHTS_STREAM):
         encoder = build_encoder(run.encoder, run.pretrained)
         head = VoteHead(encoder.n_features, len(tree.columns), run.objective.dropout_rate)
+    start_at(head, fit_prior(galaxies.votes, tree))
     normalisation = measure_normalisation(galaxies)
     if run.pretrained:
         published: Any = encoder.network.pretrained_cfg

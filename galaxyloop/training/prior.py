@@ -1,0 +1,55 @@
+"""Where the head starts: at what is known before any image is looked at."""
+
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Float32
+from numpy import ndarray
+from torch import Tensor
+
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.dirichlet import votes_loss
+from galaxyloop.heads import CONCENTRATION_RANGE, MIN_CONCENTRATION, VoteHead
+
+_MAX_GALAXIES = 2048
+_LOWEST_START = 1.5
+_HIGHEST_START = 50.0
+
+
+def fit_prior(
+    votes: Float32[ndarray, "galaxy answer"], tree: DecisionTree
+) -> Float[Tensor, " answer"]:
+    """The one set of concentrations that makes all votes most likely, whatever the image.
+
+    Args:
+        votes: counts; evenly spread galaxies are used if there are very many.
+        tree: says which answers belong to one question.
+    """
+    rows = torch.linspace(0, len(votes) - 1, min(len(votes), _MAX_GALAXIES)).long()
+    counts = torch.from_numpy(votes)[rows]
+    with torch.enable_grad():
+        logits = torch.full((len(tree.columns),), -3.5, requires_grad=True)
+        optimizer = torch.optim.LBFGS([logits], max_iter=40, line_search_fn="strong_wolfe")
+
+        def loss() -> float:
+            value = votes_loss(_concentrations(logits).expand_as(counts), counts, tree)
+            (logits.grad,) = torch.autograd.grad(value, logits)
+            return value.item()
+
+        cast(Any, optimizer).step(loss)
+    return _concentrations(logits.detach())
+
+
+def start_at(head: VoteHead, concentrations: Float[Tensor, " answer"]) -> None:
+    """Set the head's bias; without it the first hundreds of steps only move the bias there.
+
+    Starts near either end of the sigmoid are moved inwards, where it still has a slope.
+    """
+    inside = concentrations.clamp(_LOWEST_START, _HIGHEST_START)
+    with torch.no_grad():
+        head.linear.bias.copy_(torch.logit((inside - MIN_CONCENTRATION) / CONCENTRATION_RANGE))
+
+
+def _concentrations(logits: Float[Tensor, " answer"]) -> Float[Tensor, " answer"]:
+    """The head's own range."""
+    return MIN_CONCENTRATION + CONCENTRATION_RANGE * torch.sigmoid(logits)
