@@ -121,10 +121,9 @@ def write_catalogue(
     schema = table_schema(catalogue_columns(tree)).with_metadata(
         {FOOTER_PREFIX + name: value for name, value in dataclasses.asdict(provenance).items()}
     )
-    n_galaxies = write_row_groups(
-        _kept_rows(prediction_files, alive, superseded, schema), schema, path
-    )
-    n_superseded = sum(len(rows) for rows in superseded)
+    rows = _kept_rows(prediction_files, alive, superseded, schema)
+    n_galaxies = write_row_groups(rows, schema, path)
+    n_superseded = sum(len(lost) for lost in superseded)
     return CatalogueSummary(
         n_read=n_read,
         n_galaxies=n_galaxies,
