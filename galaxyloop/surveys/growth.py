@@ -35,15 +35,15 @@ def version_survey(
 ) -> SurveyVersion:
     """Write the survey as it is now, reusing the previous version's chunks.
 
-    Unchanged galaxies stay where they are; added and changed ones form new chunks, in order of
-    HEALPix cell, those without position last, by id. A chunk is named by the ids and
-    fingerprints in it, so a moved but equal image changes nothing; a dead chunk is dropped.
+    Unchanged galaxies stay where they are; added and changed ones form new chunks, by HEALPix
+    cell, then id. A chunk is named by its ids and fingerprints, so a moved image changes nothing.
 
     Args:
-        galaxies, rejects: what ``read_manifest`` gives.
+        galaxies: what ``read_manifest`` gives.
         config: chunk size and kind of fingerprint.
         previous: the version to grow from, if any.
         directory: appears complete or not at all.
+        rejects: the manifest's rejected rows, kept beside the galaxies.
 
     Raises:
         StorageError: a storage failed, or the directory exists already.
@@ -58,8 +58,7 @@ def version_survey(
         "chunks": growth.chunks,
         "n_galaxies": len(galaxies),
         "n_rejected": len(rejects),
-        "previous": previous.digest if previous else None,
-        **growth.counts,
+        **growth.origin,
     }
     with whole_directory(directory) as draft:
         _write_chunks(growth, previous, draft / "chunks")
@@ -76,7 +75,8 @@ class _Growth:
     galaxies: pd.DataFrame
     chunks: list[str]
     new_chunks: dict[str, pd.DataFrame]
-    counts: dict[str, int]
+    origin: dict[str, int | str | None]
+    """The previous version and the counts of what changed since."""
 
 
 def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | None) -> _Growth:
@@ -91,12 +91,13 @@ def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | Non
     old_chunks = [digest for digest in previous.chunks if digest in living] if previous else []
     chunks = [*old_chunks, *new_chunks]
     galaxies["chunk"] = place.map({digest: i for i, digest in enumerate(chunks)}).astype(np.int32)
-    counts = {
+    origin: dict[str, int | str | None] = {
+        "previous": previous.digest if previous else None,
         "n_added": int((~is_known).sum()),
         "n_changed": int((is_known & ~is_same).sum()),
         "n_removed": (previous.n_galaxies if previous else 0) - int(is_known.sum()),
     }
-    return _Growth(galaxies, chunks, new_chunks, counts)
+    return _Growth(galaxies, chunks, new_chunks, origin)
 
 
 def _write_chunks(growth: _Growth, previous: SurveyVersion | None, folder: Path) -> None:
