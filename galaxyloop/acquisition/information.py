@@ -12,7 +12,7 @@ from galaxyloop.acquisition.config import AcquisitionConfig
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.posterior.counts import log_urn_weights
 
-_VALUES_PER_CHUNK = {"cpu": 2**19}
+_VALUES_PER_CHUNK = {"cpu": 2**18}
 _VALUES_PER_CHUNK_ON_ACCELERATOR = 2**26
 _LOG_NEGLIGIBLE = -60.0
 _TINY = 1e-30

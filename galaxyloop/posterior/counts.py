@@ -37,5 +37,5 @@ def log_urn_weights(
     the outcome's Dirichlet-multinomial probability; no lgamma, and no large numbers to subtract.
     """
     steps = torch.arange(n_votes, device=concentration.device, dtype=concentration.dtype)
-    sums = ((concentration[..., None] + steps) / (steps + 1)).log().cumsum(dim=-1)
-    return torch.cat([torch.zeros_like(concentration[..., None]), sums], dim=-1)
+    shares = torch.addcmul(steps / (steps + 1), concentration[..., None], 1 / (steps + 1))
+    return torch.nn.functional.pad(shares.log().cumsum(dim=-1), (1, 0))
