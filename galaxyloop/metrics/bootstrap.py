@@ -10,7 +10,7 @@ from galaxyloop.metrics.config import MetricsConfig
 
 _VALUES_PER_CHUNK = 2**23
 
-Means = Float64[np.ndarray, "*resampling quantity"]
+Means = Float64[np.ndarray, "resampling quantity"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Metric:
     name: str
     values: Float64[np.ndarray, "galaxy quantity"]
     """What each galaxy adds; a squared error, say."""
-    combine: Callable[[Means], Float64[np.ndarray, "*resampling"]]
+    combine: Callable[[Means], Float64[np.ndarray, " resampling"]]
     """From the quantities' means to the metric; a square root, say."""
 
 
@@ -32,7 +32,7 @@ def evaluate_metric(metric: Metric, config: MetricsConfig) -> tuple[float, float
     n_galaxies = len(metric.values)
     if not n_galaxies:
         return np.nan, np.nan, np.nan
-    value = float(metric.combine(metric.values.mean(axis=0)))
+    value = float(metric.combine(metric.values.mean(axis=0, keepdims=True))[0])
     rng = np.random.default_rng(config.seed)
     resampled = []
     n_each = max(1, _VALUES_PER_CHUNK // n_galaxies)
