@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-import botocore.exceptions  # type: ignore[import-untyped]
+import botocore.exceptions
 import fsspec
 
 from galaxyloop.errors import StorageError

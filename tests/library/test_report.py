@@ -18,8 +18,8 @@ from galaxyloop.report import (
     ReportContent,
     write_report,
 )
-from galaxyloop.report_charts import image_uri
-from galaxyloop.report_tables import gallery_title, metric_table, question_titles
+from galaxyloop.report.charts import image_uri
+from galaxyloop.report.tables import gallery_title, metric_table, question_titles
 
 SECTIONS = (
     *("What came in", "How it learnt", "Predictions against volunteers", "Posteriors"),
@@ -104,7 +104,7 @@ def full_content() -> ReportContent:
         ).assign(seconds=[5.0, 9.0], n_images=[100, 200]),
         n_catalogue_rows=1233,
         metrics=metrics,
-        cross_validation=pd.concat([metrics.assign(fold=0), metrics.assign(fold=1)]),
+        cross_validation=metrics,
         held_out=HeldOutGalaxies(rng.dirichlet((1, 1, 1, 1, 1), 60), votes),
         calibration=pd.DataFrame({"nominal": [0.5, 0.9], "observed": [0.45, 0.875]}),
         pit=rng.uniform(0, 1, 300),

@@ -1,4 +1,4 @@
-"""The report: one HTML file that tells an astronomer what came in, what was learnt, how well."""
+"""The page: the template filled with tables and charts."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,8 @@ from pathlib import Path
 
 import jinja2
 
-from galaxyloop import report_charts, report_tables
-from galaxyloop.report_content import (
-    GalaxyImage,
-    GalaxyPosterior,
-    HeldOutGalaxies,
-    ReportContent,
-)
-
-__all__ = ["GalaxyImage", "GalaxyPosterior", "HeldOutGalaxies", "ReportContent", "write_report"]
+from galaxyloop.report import charts, tables
+from galaxyloop.report.content import GalaxyImage, ReportContent
 
 N_GALLERY_IMAGES = 48
 """Most images in the gallery; the first of each group come first."""
@@ -31,12 +24,12 @@ def write_report(content: ReportContent, path: Path) -> None:
     Images and charts are embedded, charts once for light and once for dark screens; nothing is
     fetched from anywhere, so the file can be archived and mailed.
     """
-    package = resources.files("galaxyloop")
+    package = resources.files("galaxyloop.report")
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    template = environment.from_string((package / "report_template.html").read_text("utf-8"))
-    style = (package / "report_style.css").read_text("utf-8")
+    template = environment.from_string((package / "template.html").read_text("utf-8"))
+    style = (package / "style.css").read_text("utf-8")
     html = template.render(style=style, **_view(content))
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(html, encoding="utf-8")
@@ -45,23 +38,23 @@ def write_report(content: ReportContent, path: Path) -> None:
 
 def _view(content: ReportContent) -> dict[str, object]:
     """What the template fills in, by name."""
-    titles = report_tables.question_titles(content.tree)
+    titles = tables.question_titles(content.tree)
     return {
         "content": content,
-        "summary": report_tables.summary(content),
-        "strip": [report_charts.image_uri(one.image) for one in _strip(content.gallery)],
-        "key_numbers": report_tables.key_numbers(content),
-        "intake": report_tables.intake_table(content.intake),
-        "rejects": report_tables.reject_table(content.rejects),
-        "learning_facts": report_tables.learning_facts(content.learning_log),
-        "learning_chart": report_charts.learning_chart(content.learning_log),
-        "fraction_charts": report_charts.fraction_charts(content.held_out, content.tree, titles),
-        "rmse_chart": report_charts.rmse_chart(content.metrics, titles),
-        "metrics": report_tables.metric_table(content.metrics, titles),
-        "folds": report_tables.fold_table(content.cross_validation, titles),
+        "summary": tables.summary(content),
+        "strip": [charts.image_uri(one.image) for one in _strip(content.gallery)],
+        "key_numbers": tables.key_numbers(content),
+        "intake": tables.intake_table(content.intake),
+        "rejects": tables.reject_table(content.rejects),
+        "learning_facts": tables.learning_facts(content.learning_log),
+        "learning_chart": charts.learning_chart(content.learning_log),
+        "fraction_charts": charts.fraction_charts(content.held_out, content.tree, titles),
+        "rmse_chart": charts.rmse_chart(content.metrics, titles),
+        "metrics": tables.metric_table(content.metrics, titles),
+        "folds": tables.metric_table(content.cross_validation, titles),
         "panels": _panels(content, titles),
-        "calibration_chart": report_charts.calibration_chart(content.calibration),
-        "pit_chart": report_charts.pit_chart(content.pit),
+        "calibration_chart": charts.calibration_chart(content.calibration),
+        "pit_chart": charts.pit_chart(content.pit),
         "gallery": _gallery_groups(content),
         "acquisitions": _acquisitions(content, titles),
     }
@@ -74,12 +67,12 @@ def _strip(gallery: Sequence[GalaxyImage]) -> Sequence[GalaxyImage]:
 
 def _panels(content: ReportContent, titles: Mapping[str, str]) -> list[dict[str, object]]:
     """Each galaxy with the charts of its two most telling questions."""
-    answer = report_charts.telling_answer(content.held_out, content.tree)
+    answer = charts.telling_answer(content.held_out, content.tree)
     return [
         {
             "id_str": galaxy.id_str,
-            "image": report_charts.image_uri(galaxy.image),
-            "charts": report_charts.posterior_charts(
+            "image": charts.image_uri(galaxy.image),
+            "charts": charts.posterior_charts(
                 galaxy.concentrations, galaxy.votes, answer, content.tree, titles
             ),
         }
@@ -93,11 +86,11 @@ def _gallery_groups(content: ReportContent) -> dict[str, list[dict[str, str]]]:
     names = list(dict.fromkeys(one.group for one in gallery))
     n_each = N_GALLERY_IMAGES // max(len(names), 1)
     return {
-        report_tables.gallery_title(name, content.tree): [
+        tables.gallery_title(name, content.tree): [
             {
                 "id_str": one.id_str,
                 "caption": one.caption,
-                "image": report_charts.image_uri(one.image),
+                "image": charts.image_uri(one.image),
             }
             for one in gallery
             if one.group == name
@@ -121,7 +114,7 @@ def _acquisitions(content: ReportContent, titles: Mapping[str, str]) -> list[dic
                 "id_str": row["id_str"],
                 "question": titles.get(question, question),
                 "information": f"{row['information_nats']:.3f}",
-                "image": None if image is None else report_charts.image_uri(image),
+                "image": None if image is None else charts.image_uri(image),
             }
         )
     return rows

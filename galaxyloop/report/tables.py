@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.report_content import ReportContent
+from galaxyloop.report.content import ReportContent
 
 N_REJECT_REASONS = 30
 """Most reasons listed; the rarest are summed up."""
@@ -163,23 +163,6 @@ def metric_table(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Tab
         rows.append([Cell(title), *cells, Cell(_count(n_galaxies))])
     header = ("question", *(metric_title(name) for name in names), "galaxies")
     return Table(header, rows)
-
-
-def fold_table(folds: pd.DataFrame | None, titles: Mapping[str, str]) -> Table | None:
-    """Mean over folds with the spread between them; None without cross-validation."""
-    if folds is None or folds.empty:
-        return None
-    names = _metric_columns(folds)
-    rows = []
-    for question, group in folds.groupby("question", sort=False):
-        cells = []
-        for name in names:
-            values = group.loc[group["metric"] == name, "value"].dropna()
-            spread = f"± {values.std():.3f}" if len(values) > 1 else ""
-            cells.append(Cell(_decimal(values.mean()), spread) if len(values) else Cell("–"))
-        n_folds = _count(group["fold"].nunique())
-        rows.append([Cell(titles.get(str(question), str(question))), *cells, Cell(n_folds)])
-    return Table(("question", *(metric_title(name) for name in names), "folds"), rows)
 
 
 def metric_title(name: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from galaxyloop.catalogue import read_catalogue_provenance
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.evaluation import Evaluation
-from galaxyloop.report_content import (
+from galaxyloop.report.content import (
     GalaxyImage,
     GalaxyPosterior,
     HeldOutGalaxies,
@@ -61,11 +61,7 @@ def gather_report(results: RoundResults) -> ReportContent:
         tree=tree,
         model=f"{provenance.model_name} version {provenance.model_version}",
         intake=_intake(results),
-        rejects={
-            "images": pd.concat([shard.rejects for shard in results.shards]),
-            "manifest": results.survey.rejects,
-            "votes": load_vote_rejects(results.votes),
-        },
+        rejects=_rejects(results),
         learning_log=pd.read_parquet(results.checkpoint / "log.parquet"),
         n_catalogue_rows=len(catalogue),
         metrics=evaluation.metrics,
@@ -73,15 +69,7 @@ def gather_report(results: RoundResults) -> ReportContent:
         held_out=HeldOutGalaxies(evaluation.fractions, evaluation.votes),
         calibration=evaluation.calibration,
         pit=evaluation.pit,
-        galaxies=[
-            GalaxyPosterior(
-                str(evaluation.id_strs[row]),
-                images[str(evaluation.id_strs[row])],
-                evaluation.concentrations[:, i],
-                evaluation.votes[row],
-            )
-            for i, row in enumerate(evaluation.shown)
-        ],
+        galaxies=_posteriors(evaluation, images),
         gallery=_gallery(catalogue, tree, images),
         acquisition=ranked,
         acquisition_images={id_str: images[id_str] for id_str in ranked["id_str"]},
@@ -131,6 +119,29 @@ def _intake(results: RoundResults) -> pd.DataFrame:
         ("rows of votes", votes.n_read, votes.n_accepted, votes.n_rejected),
     ]
     return pd.DataFrame(steps, columns=["step", "n_read", "n_used", "n_rejected"])
+
+
+def _rejects(results: RoundResults) -> dict[str, pd.DataFrame]:
+    """Every rejected row, by what it is a row of."""
+    return {
+        "images": pd.concat([shard.rejects for shard in results.shards]),
+        "manifest": results.survey.rejects,
+        "votes": load_vote_rejects(results.votes),
+    }
+
+
+def _posteriors(evaluation: Evaluation, images: Mapping[str, Image]) -> list[GalaxyPosterior]:
+    """The held-out galaxies whose concentrations were kept."""
+    return [
+        GalaxyPosterior(id_str, images[id_str], evaluation.concentrations[:, i], votes)
+        for i, (id_str, votes) in enumerate(
+            zip(
+                evaluation.id_strs[evaluation.shown].tolist(),
+                evaluation.votes[evaluation.shown],
+                strict=True,
+            )
+        )
+    ]
 
 
 def _gallery(

@@ -74,7 +74,7 @@ class ReportContent:
     metrics: pd.DataFrame | None = None
     """question, metric, value, low, high, n_galaxies."""
     cross_validation: pd.DataFrame | None = None
-    """The same with a column ``fold``."""
+    """The same columns over the held-out galaxies of all folds."""
     held_out: HeldOutGalaxies | None = None
     calibration: pd.DataFrame | None = None
     """nominal, observed, and perhaps question."""

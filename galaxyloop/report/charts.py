@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from galaxyloop import plots
 from galaxyloop.decision_tree import DecisionTree, Question
-from galaxyloop.report_content import HeldOutGalaxies
+from galaxyloop.report.content import HeldOutGalaxies
 
 MAX_IMAGE_PX = 160
 """Larger images are shrunk to this side before they are embedded."""
