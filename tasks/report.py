@@ -34,7 +34,7 @@ def write_report(
     from galaxyloop.evaluation import Evaluation as HeldOut
     from galaxyloop.evaluation import pool_folds
     from galaxyloop.report import write_report as write
-    from galaxyloop.report_gathering import RoundResults, gather_report
+    from galaxyloop.report.gathering import RoundResults, gather_report
     from galaxyloop.storage import file_digest
 
     held_out = [HeldOut.open(fold.download()) for fold in folds]
