@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import logging
+import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -63,6 +64,8 @@ def repeatable(config: TrainingConfig) -> Iterator[None]:
     was_benchmark = torch.backends.cudnn.benchmark
     if config.n_threads is not None:
         torch.set_num_threads(config.n_threads)
+    # Without it cuBLAS is not deterministic; it is read when the first handle is made.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Warn only: some timm networks have no deterministic backward pass on an accelerator.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
