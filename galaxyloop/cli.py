@@ -61,10 +61,18 @@ def show_provenance(options: argparse.Namespace) -> None:
         print(f"{name:18} {value}")
 
 
+def show_settings(options: argparse.Namespace) -> None:
+    """What a stage can be told, with defaults and meaning."""
+    from galaxyloop.settings import describe_settings
+
+    print(describe_settings(options.stage))
+
+
 _COMMANDS = {
     "simulate": simulate,
     "campaigns": list_campaigns,
     "tree": show_tree,
+    "settings": show_settings,
     "provenance": show_provenance,
 }
 
@@ -80,6 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("campaigns", help="list the campaigns")
     command = commands.add_parser("tree", help="show a campaign's questions and answers")
     command.add_argument("campaign")
+    command = commands.add_parser("settings", help="list what a stage can be told")
+    command.add_argument("stage", help="a config input of a workflow: ingest, cutouts, run ...")
     command = commands.add_parser("provenance", help="show how a catalogue was made")
     command.add_argument("catalogue", type=Path)
     return parser

@@ -1,4 +1,4 @@
-"""What a local run needs that Flyte does not give: a durable store and short refusals.
+"""What a local run needs that Flyte does not give: a durable store.
 
 Flyte's local cache database lies in the home directory and the outputs it points at in temporary
 folders that anything may empty (flyteorg/flyte#6393, #5613). Here both live in one store beside
@@ -8,16 +8,14 @@ the project, made and deleted together. In a pod nothing of this applies.
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TypeVar
 
-from flytekit.clis.sdk_in_container import utils as command_line
 from flytekit.core import data_persistence, local_cache
 
-from galaxyloop.errors import GalaxyloopError
 from schemas.artefacts import Artefact
+from tasks import command_line
 
 A = TypeVar("A", bound=Artefact)
 
@@ -46,7 +44,7 @@ def install() -> None:
     place = hashlib.sha256(str(store).encode()).hexdigest()[:12]
     local_cache.CACHE_LOCATION = str(store / f"cache-{place}")
     data_persistence.default_local_file_access_provider._raw_output_prefix = f"{store}/raw/"  # noqa: SLF001
-    command_line.pretty_print_exception = _print_briefly
+    command_line.install()
 
 
 def new_directory(name: str) -> Path:
@@ -78,15 +76,3 @@ def keep(directory: Path, artefact_type: type[A], digest: str, *, replace: bool 
         os.replace(directory, target)
     shutil.rmtree(directory.parent)
     return artefact_type(uri=str(target), digest=digest)
-
-
-_print_in_full = command_line.pretty_print_exception
-
-
-def _print_briefly(error: Exception, verbosity: int = 1) -> None:
-    """A refusal in a few lines; a traceback for what nobody foresaw or with ``-v``."""
-    if isinstance(error, GalaxyloopError) and verbosity == 0:
-        text = str(error.args[0]) if error.args else str(error)
-        command_line.click.secho(text, fg="red", err=True)
-        sys.exit(1)
-    _print_in_full(error, verbosity)

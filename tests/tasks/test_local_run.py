@@ -6,12 +6,12 @@ from pathlib import Path
 
 import flytekit
 import pytest
-from flytekit.clis.sdk_in_container import utils as command_line
+from flytekit.clis.sdk_in_container import run, utils
 from flytekit.core import data_persistence, local_cache
 
 import tasks
 from schemas.artefacts import CheckpointDirectory
-from tasks import local_run
+from tasks import command_line, local_run
 
 PROJECT = Path(local_run.__file__).resolve().parent.parent
 
@@ -33,7 +33,8 @@ def test_flytekit__is_the_version_whose_inner_values_are_set() -> None:
     assert flytekit.__version__ == "1.16.31"
     assert hasattr(data_persistence.default_local_file_access_provider, "_raw_output_prefix")
     assert tasks.local_run is local_run
-    assert command_line.pretty_print_exception is local_run._print_briefly
+    assert utils.pretty_print_exception is command_line.print_briefly
+    assert run.to_click_option is command_line.make_short_option
 
 
 def test_install__points_cache_and_outputs_into_the_store() -> None:

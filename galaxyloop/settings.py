@@ -1,0 +1,74 @@
+"""What every stage can be told: the configs by the name of the workflow input that takes them."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import itertools
+import json
+import textwrap
+from collections.abc import Iterator
+
+from galaxyloop.config import StrictConfig
+from galaxyloop.errors import UnknownNameError
+
+SETTINGS = {
+    "ingest": "galaxyloop.surveys:IngestConfig",
+    "cutouts": "galaxyloop.cutouts:CutoutConfig",
+    "votes": "galaxyloop.vote_tables:VoteSource",
+    "vote_checks": "galaxyloop.vote_tables:VotesConfig",
+    "split": "galaxyloop.splits:SplitConfig",
+    "run": "galaxyloop.training:SupervisedRun",
+    "posterior": "galaxyloop.posterior:PosteriorConfig",
+    "metrics": "galaxyloop.metrics:MetricsConfig",
+    "acquisition": "galaxyloop.acquisition:AcquisitionConfig",
+    "simulation": "galaxyloop.synthetic:SimulationConfig",
+}
+"""Looked up by name, so that listing the settings of one stage imports that stage alone."""
+
+
+def describe_settings(name: str) -> str:
+    """The settings of one stage as YAML with their defaults, each under what it means.
+
+    Raises:
+        UnknownNameError: there is no such stage.
+    """
+    if name not in SETTINGS:
+        raise UnknownNameError("stage with settings", name, SETTINGS)
+    module, _, class_name = SETTINGS[name].partition(":")
+    config_type = getattr(importlib.import_module(module), class_name)
+    return f"{name}:\n" + textwrap.indent("\n".join(_lines(config_type)), "  ")
+
+
+def _lines(config_type: type[StrictConfig]) -> Iterator[str]:
+    """The settings of one config, nested ones indented."""
+    documents = _field_documents(config_type)
+    for field in dataclasses.fields(config_type):  # type: ignore[arg-type]
+        yield from textwrap.wrap(
+            documents.get(field.name, ""), 90, initial_indent="# ", subsequent_indent="# "
+        )
+        value = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            value = field.default_factory()
+        if isinstance(value, StrictConfig):
+            yield f"{field.name}:"
+            yield from (f"  {line}" for line in _lines(type(value)))
+        elif value is dataclasses.MISSING:
+            yield f"{field.name}:  (must be given)"
+        else:
+            yield f"{field.name}: {json.dumps(value)}"
+
+
+def _field_documents(config_type: type[StrictConfig]) -> dict[str, str]:
+    """The line of text under each field in the source."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(config_type)))
+    (definition,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    documents: dict[str, str] = {}
+    for field, text in itertools.pairwise(definition.body):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ):
+                documents[name] = " ".join(said.split())
+    return documents

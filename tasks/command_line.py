@@ -1,0 +1,37 @@
+"""``pyflyte run`` as a person meets it: short refusals, and help without JSON schemas."""
+
+import sys
+from typing import Any
+
+from flytekit.clis.sdk_in_container import run, utils
+
+from galaxyloop.config import StrictConfig
+from galaxyloop.errors import GalaxyloopError
+
+_print_in_full = utils.pretty_print_exception
+_make_option = run.to_click_option
+
+
+def install() -> None:
+    """Put both in place of flytekit's own; it offers no other way."""
+    utils.pretty_print_exception = print_briefly
+    run.to_click_option = make_short_option
+
+
+def print_briefly(error: Exception, verbosity: int = 1) -> None:
+    """A refusal in a few lines; a traceback for what nobody foresaw, or with ``-v``."""
+    if isinstance(error, GalaxyloopError) and verbosity == 0:
+        text = str(error.args[0]) if error.args else str(error)
+        utils.click.secho(text, fg="red", err=True)
+        sys.exit(1)
+    _print_in_full(error, verbosity)
+
+
+def make_short_option(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - click is untyped here
+    """An option whose help says where a config's settings are listed, not its JSON schema."""
+    option = _make_option(*arguments, **named)
+    name, variable, config_type = arguments[2:5]
+    if isinstance(config_type, type) and issubclass(config_type, StrictConfig):
+        option.help = f"{variable.description} Settings: galaxyloop settings {name}"
+        option.show_default = False
+    return option

@@ -1,0 +1,237 @@
+"""Whole rounds as a person runs them: ``pyflyte run`` in a process of its own."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from galaxyloop.catalogue import read_catalogue_provenance
+from galaxyloop.synthetic import SimulationConfig, write_survey
+
+PROJECT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "cutouts": {"image_size_px": 32, "max_reject_rate": 0.2},
+    "vote_checks": {"max_reject_rate": 0.2},
+    "ingest": {"chunk_size": 60},
+    "run": {"training": {"epochs": 1, "batch_size": 32, "n_threads": 1}},
+    "metrics": {"n_bootstrap": 20},
+    "posterior": {"n_samples": 4},
+    "acquisition": {"n_monte_carlo": 20, "max_outcomes": 100},
+}
+
+
+@dataclass
+class Place:
+    """Where one round's survey, results, store and temporary files lie."""
+
+    root: Path
+
+    def run(self, workflow: str, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (self.root / "tmp").mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            "GALAXYLOOP_STORE": str(self.root / "store"),
+            "HOME": str(self.root / "home"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{self.root}/mlflow.db",
+            "PYTHONPATH": str(PROJECT),
+            "TMPDIR": str(self.root / "tmp"),
+            "COLUMNS": "100",
+        }
+        pyflyte = Path(sys.executable).with_name("pyflyte")
+        command = [str(pyflyte), "run", f"workflows/{workflow}.py", name, *arguments]
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=500
+        )
+
+    def play(self, **changes: object) -> subprocess.CompletedProcess[str]:
+        inputs = {
+            "manifest": str(self.root / "survey" / "manifest.csv"),
+            "votes": [{"uri": str(self.root / "survey" / "votes.csv"), "campaign": "gz2"}],
+            "model_name": "small",
+            "output": str(self.root / "round"),
+            **SMALL,
+            **changes,
+        }
+        file = self.root / "inputs.yaml"
+        file.write_text(yaml.safe_dump(inputs))
+        return self.run("campaign", "campaign_round", "--inputs-file", str(file))
+
+    def executed(self) -> dict[str, set[str]]:
+        """What the store holds, by kind."""
+        kinds = ("cutout-shard", "checkpoint", "evaluation", "prediction")
+        return {
+            kind: {path.name for path in (self.root / "store" / kind).iterdir()} for kind in kinds
+        }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    root = tmp_path_factory.mktemp("round")
+    config = SimulationConfig(n_galaxies=150, image_size_px=48, seed=5)
+    write_survey(config, root / "survey", progress=False)
+    return Place(root)
+
+
+@pytest.fixture(scope="module")
+def played(place: Place) -> subprocess.CompletedProcess[str]:
+    done = place.play(n_folds=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_campaign_round__leaves_what_it_says(
+    place: Place, played: subprocess.CompletedProcess[str]
+) -> None:
+    for name in ("catalogue.parquet", "acquisition.parquet", "report.html"):
+        assert f"{place.root}/round/{name}" in played.stdout
+        assert (place.root / "round" / name).is_file()
+    catalogue = pd.read_parquet(place.root / "round" / "catalogue.parquet")
+    manifest = pd.read_csv(place.root / "survey" / "manifest.csv")
+    broken = pd.read_csv(place.root / "survey" / "broken.csv")
+    n_broken_images = (broken["table"] == "manifest").sum()
+    assert len(catalogue) == len(manifest) - n_broken_images
+    asked_next = pd.read_parquet(place.root / "round" / "acquisition.parquet")
+    votes = pd.read_csv(place.root / "survey" / "votes.csv", dtype={"id_str": str})
+    assert asked_next["rank"].tolist() == list(range(1, len(asked_next) + 1))
+    accepted = set(votes["id_str"]) - set(
+        broken.loc[broken["table"] == "votes", "id_str"].astype(str)
+    )
+    assert not accepted & set(asked_next["id_str"])
+
+
+@pytest.mark.slow
+def test_campaign_round__registers_a_champion_with_its_lineage(
+    place: Place, played: subprocess.CompletedProcess[str]
+) -> None:
+    provenance = read_catalogue_provenance(place.root / "round" / "catalogue.parquet")
+    with sqlite3.connect(place.root / "mlflow.db") as database:
+        aliases = database.execute("select name, alias, version from registered_model_aliases")
+        assert aliases.fetchall() == [("small", "champion", 1)]
+        tags = dict(database.execute("select key, value from model_version_tags").fetchall())
+        n_inputs = database.execute("select count(*) from inputs").fetchone()[0]
+    assert tags["galaxyloop.checkpoint_digest"] == provenance.checkpoint_digest
+    assert tags["galaxyloop.survey_digest"] == provenance.survey_digest
+    assert (provenance.model_name, provenance.model_version) == ("small", "1")
+    assert n_inputs >= 2
+
+
+@pytest.mark.slow
+def test_campaign_round__reruns_nothing_after_temporary_files_are_gone(
+    place: Place, played: subprocess.CompletedProcess[str]
+) -> None:
+    before = place.executed()
+    stamps = {path: path.stat().st_mtime_ns for path in (place.root / "store").glob("*/*/*")}
+    shutil.rmtree(place.root / "tmp")
+    done = place.play(n_folds=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.executed() == before
+    kept = ("cutout-shard", "checkpoint", "evaluation", "prediction")
+    for path, stamp in stamps.items():
+        if path.parent.parent.name in kept:
+            assert path.stat().st_mtime_ns == stamp
+    assert "Epoch" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_campaign_round__retrains_after_a_vote_is_edited_in_place(
+    place: Place, played: subprocess.CompletedProcess[str]
+) -> None:
+    before = place.executed()
+    path = place.root / "survey" / "votes.csv"
+    original = path.read_text()
+    votes = pd.read_csv(path, dtype=str)
+    votes.loc[0, "smooth-or-featured-gz2_smooth"] = "39"
+    votes.to_csv(path, index=False)
+    done = place.play()
+    path.write_text(original)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = place.executed()
+    assert after["cutout-shard"] == before["cutout-shard"]
+    assert len(after["checkpoint"]) == len(before["checkpoint"]) + 1
+
+
+@pytest.mark.slow
+def test_build_catalogue__uses_the_champion(
+    place: Place, played: subprocess.CompletedProcess[str]
+) -> None:
+    done = place.run(
+        "catalogue",
+        "build_catalogue",
+        "--manifest",
+        str(place.root / "survey" / "manifest.csv"),
+        "--model",
+        "small/1",
+        "--output",
+        str(place.root / "again"),
+        "--ingest",
+        '{"chunk_size": 60}',
+        "--cutouts",
+        '{"image_size_px": 32, "max_reject_rate": 0.2}',
+        "--posterior",
+        '{"n_samples": 4}',
+        "--acquisition",
+        '{"n_monte_carlo": 20, "max_outcomes": 100}',
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    first = pd.read_parquet(place.root / "round" / "catalogue.parquet")
+    again = pd.read_parquet(place.root / "again" / "catalogue.parquet")
+    pd.testing.assert_frame_equal(first, again)
+
+
+REFUSALS = {
+    "an unknown campaign": (
+        {"votes": [{"uri": "votes.csv", "campaign": "gz9"}]},
+        "there is no campaign 'gz9'; choose one of: ",
+    ),
+    "an unknown setting": (
+        {"run": {"training": {"epoch": 7}}},
+        "has no setting 'epoch'; did you mean 'epochs'?",
+    ),
+    "a missing manifest": ({"manifest": "/nowhere/manifest.csv"}, "/nowhere/manifest.csv"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_campaign_round__refuses_in_one_screen(place: Place, name: str) -> None:
+    changes, message = REFUSALS[name]
+    done = place.play(**changes)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 1
+    assert message in said
+    assert "Traceback" not in said
+    assert len((done.stdout + done.stderr).splitlines()) < 24
+
+
+def test_campaign_round__says_how_many_ids_match(place: Place) -> None:
+    votes = pd.read_csv(place.root / "survey" / "votes.csv", dtype=str)
+    votes["id_str"] = [f"J{number:04}" for number in range(len(votes))]
+    votes.to_csv(place.root / "foreign.csv", index=False)
+    done = place.play(votes=[{"uri": str(place.root / "foreign.csv"), "campaign": "gz2"}])
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 1
+    assert "0 of the" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("workflow", "name"),
+    [
+        ("ingest", "ingest_survey"),
+        ("pretrain", "pretrain_supervised"),
+        ("catalogue", "build_catalogue"),
+        ("campaign", "campaign_round"),
+    ],
+)
+def test_workflows__have_help(place: Place, workflow: str, name: str) -> None:
+    done = place.run(workflow, name, "--help")
+    assert done.returncode == 0
+    assert "--manifest" in done.stdout
+    assert "id_str and image_uri" in " ".join(done.stdout.split())
