@@ -97,6 +97,7 @@ def write_catalogue(
     alive: Mapping[str, str] | None,
     provenance: CatalogueProvenance,
     path: Path,
+    positions: pd.DataFrame | None = None,
 ) -> CatalogueSummary:
     """Join the shards' predictions to one catalogue, in the order of the files.
 
@@ -109,6 +110,8 @@ def write_catalogue(
             another galaxy, or of another image, is dropped. None keeps every row.
         provenance: goes into the footer.
         path: the parquet file; appears by renaming when it is complete.
+        positions: ``ra_deg`` and ``dec_deg`` by ``id_str`` as the survey has them now; a shard
+            keeps those of the day it was cut out. None takes the shard's.
 
     Returns:
         The counts, which add up.
@@ -122,7 +125,8 @@ def write_catalogue(
         {FOOTER_PREFIX + name: value for name, value in dataclasses.asdict(provenance).items()}
     )
     rows = _kept_rows(prediction_files, alive, superseded, schema)
-    n_galaxies = write_row_groups(rows, schema, path)
+    placed = rows if positions is None else (_placed(table, positions) for table in rows)
+    n_galaxies = write_row_groups(placed, schema, path)
     n_superseded = sum(len(lost) for lost in superseded)
     return CatalogueSummary(
         n_read=n_read,
@@ -233,3 +237,14 @@ def _kept_rows(
             start += batch.num_rows
             kept = pa.table(batch.filter(pa.array(keep))).select(schema.names)
             yield kept.cast(schema)
+
+
+def _placed(table: pa.Table, positions: pd.DataFrame) -> pa.Table:
+    """The rows at the positions the survey has now."""
+    now = positions.reindex(table.column("id_str").to_pylist())
+    for name in ("ra_deg", "dec_deg"):
+        values = pa.array(now[name].to_numpy(), pa.float64())
+        table = table.set_column(
+            table.schema.get_field_index(name), table.schema.field(name), values
+        )
+    return table

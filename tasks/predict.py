@@ -74,7 +74,7 @@ def build_catalogue(
     directory = new_directory("catalogue")
     directory.mkdir()
     path = directory / "catalogue.parquet"
-    write_catalogue(
-        prediction_files(predictions), tree, open_survey(survey).alive, provenance, path
-    )
+    version = open_survey(survey)
+    positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
+    write_catalogue(prediction_files(predictions), tree, version.alive, provenance, path, positions)
     return keep(directory, CatalogueDirectory, file_digest(path))

@@ -167,6 +167,15 @@ def test_write_catalogue__writes_the_same_bytes_twice(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
+def test_write_catalogue__takes_positions_from_the_survey_as_it_is_now(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path / "a", ["1", "2"])
+    now = pd.DataFrame({"ra_deg": [11.5, 10.5], "dec_deg": [-1.0, np.nan]}, index=["2", "1"])
+    write_catalogue([shard], TREE, None, PROVENANCE, tmp_path / "c.parquet", now)
+    catalogue = pd.read_parquet(tmp_path / "c.parquet")
+    assert catalogue["ra_deg"].tolist() == [10.5, 11.5]
+    assert np.isnan(catalogue.loc[0, "dec_deg"])
+
+
 def test_write_catalogue__of_nothing_is_an_empty_table(tmp_path: Path) -> None:
     summary = write_catalogue([], TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
     assert summary.n_galaxies == 0
