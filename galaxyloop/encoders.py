@@ -44,12 +44,15 @@ def _resnet_mini() -> nn.Module:
     """
     from timm.models import resnet
 
+    # timm starts each block's last normalisation at 0, which in short runs leaves the blocks
+    # nearly unused: 20 epochs on 650 real galaxies left the fractions' error a fifth larger.
     network: nn.Module = resnet.ResNet(
         cast(Any, resnet.BasicBlock),
         (1, 1, 1, 1),
         num_classes=0,
         in_chans=N_BANDS,
         channels=(32, 64, 128, 256),
+        zero_init_last=False,
     )
     network.maxpool = nn.Identity()
     return network
