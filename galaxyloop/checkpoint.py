@@ -114,14 +114,6 @@ class CheckpointRecords:
     """Versions, device and precision."""
 
 
-def build_model(
-    encoder: Encoder, tree: DecisionTree, image_size_px: int, dropout_rate: float
-) -> GalaxyModel:
-    """An untrained model with a vote head, and a normalisation to be replaced."""
-    head = VoteHead(encoder.n_features, len(tree.columns), dropout_rate)
-    return GalaxyModel(encoder, head, tree, image_size_px, Normalisation())
-
-
 def save_checkpoint(model: GalaxyModel, directory: Path, records: CheckpointRecords) -> Path:
     """Write a checkpoint; the directory appears complete or not at all.
 

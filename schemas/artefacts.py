@@ -161,6 +161,11 @@ class ArtefactTransformer(TypeTransformer[A]):
         if not is_local and not ctx.file_access.is_remote(uri):
             remote = os.path.join(ctx.file_access.get_random_remote_directory(), python_val.digest)
             uri = str(ctx.file_access.put_data(uri, remote, is_multipart=True))
+        if uri.rstrip("/").rsplit("/", 1)[-1] != python_val.digest:
+            raise TypeTransformerFailedError(
+                f"a {self._type.kind} must lie in a directory named by its digest "
+                f"{python_val.digest}, got {uri}"
+            )
         return Literal(scalar=Scalar(blob=Blob(metadata=BlobMetadata(type=self._blob), uri=uri)))
 
     def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: type[A]) -> A:

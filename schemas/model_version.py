@@ -14,3 +14,5 @@ class ModelVersion:
     """SHA-256 of the registered checkpoint."""
     run_id: str
     """The MLflow run that trained it."""
+    registry: str
+    """Address of the registry, without credentials."""

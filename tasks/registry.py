@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def register_model(
         run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
     version = _find_version(client, name, checkpoint.digest) or _new_version(client, name, run)
     client.set_registered_model_alias(name, alias, version)
-    return ModelVersion(name, version, checkpoint.digest, run.info.run_id)
+    return ModelVersion(name, version, checkpoint.digest, run.info.run_id, _address(client))
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -76,7 +77,10 @@ def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
             "they were changed after registration: register the checkpoint again"
         )
     checkpoint = keep(Path(local), CheckpointDirectory, digest)
-    return checkpoint, ModelVersion(version.name, str(version.version), digest, version.run_id)
+    found = ModelVersion(
+        version.name, str(version.version), digest, version.run_id, _address(client)
+    )
+    return checkpoint, found
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -101,6 +105,11 @@ def _client() -> "MlflowClient":
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
+
+
+def _address(client: "MlflowClient") -> str:
+    """The registry's address without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", str(client.tracking_uri))
 
 
 def _experiment_id(client: "MlflowClient") -> str:

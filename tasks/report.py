@@ -1,5 +1,8 @@
 """The page a person looks at, and the files a round leaves where they were asked for."""
 
+import sys
+from pathlib import Path
+
 from flytekit import Deck, task
 
 from schemas.artefacts import (
@@ -93,12 +96,24 @@ def publish(
 
 def _say(placed: dict[str, str], model: ModelVersion) -> str:
     """Where things are and how to look at them."""
+    programs = Path(sys.executable).parent
+    registry = model.registry
+    if not registry.startswith("http"):
+        registry = f"{_short(programs)}/mlflow ui --backend-store-uri {registry}"
     return "\n".join(
         (
-            f"catalogue    {placed['catalogue']}",
-            f"ask next     {placed['acquisition']}",
-            f"report       {placed['report']}   (open it in a browser)",
-            f"model        {model.name} version {model.version}   (mlflow ui)",
-            f"look         galaxyloop provenance {placed['catalogue']}",
+            f"catalogue   {placed['catalogue']}",
+            f"ask next    {placed['acquisition']}",
+            f"report      {placed['report']}",
+            f"model       {model.name} version {model.version}",
+            "To look: open the report in a browser; then",
+            f"  {_short(programs)}/galaxyloop provenance {placed['catalogue']}",
+            f"  {registry}",
         )
     )
+
+
+def _short(directory: Path) -> Path:
+    """The path relative to where the person stands, if it is below."""
+    here = Path.cwd()
+    return directory.relative_to(here) if directory.is_relative_to(here) else directory

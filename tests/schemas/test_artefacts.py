@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from flytekit import Cache, FlyteContextManager, dynamic, task, workflow
 from flytekit.core.local_cache import LocalTaskCache
+from flytekit.core.type_engine import TypeTransformerFailedError
 
 from schemas.artefacts import (
     ARTEFACTS,
@@ -100,3 +101,12 @@ def test_artefact__is_known_by_the_end_of_its_address() -> None:
     literal_type = transformer.get_literal_type(CheckpointDirectory)
     literal = transformer.to_literal(context, checkpoint, CheckpointDirectory, literal_type)
     assert transformer.to_python_value(context, literal, CheckpointDirectory) == checkpoint
+
+
+def test_artefact__outside_of_a_directory_named_by_its_digest_is_refused() -> None:
+    transformer = ArtefactTransformer(CheckpointDirectory)
+    context = FlyteContextManager.current_context()
+    misplaced = CheckpointDirectory(uri="s3://bucket/run/latest", digest="abc")
+    literal_type = transformer.get_literal_type(CheckpointDirectory)
+    with pytest.raises(TypeTransformerFailedError, match="digest abc, got s3://bucket/run/latest"):
+        transformer.to_literal(context, misplaced, CheckpointDirectory, literal_type)

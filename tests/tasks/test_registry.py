@@ -1,0 +1,150 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from galaxyloop.checkpoint import (
+    CheckpointRecords,
+    GalaxyModel,
+    Normalisation,
+    checkpoint_digest,
+    save_checkpoint,
+)
+from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.encoders import build_encoder
+from galaxyloop.errors import RegistryError
+from galaxyloop.heads import VoteHead
+from galaxyloop.random_streams import seeded
+from schemas.artefacts import (
+    CheckpointDirectory,
+    EvaluationDirectory,
+    ReportDirectory,
+    SurveyVersionDirectory,
+    VoteTableDirectory,
+)
+from schemas.model_version import ModelVersion
+from tasks import registry
+
+TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
+SURVEY = SurveyVersionDirectory(uri="/" + "5" * 64, digest="5" * 64)
+VOTES = VoteTableDirectory(uri="/" + "7" * 64, digest="7" * 64)
+LOG = {"epoch": 0, "seconds": 1.5, "train_loss": 2.0, "validation_loss": 1.9, "learning_rate": 0.1}
+METRICS = {"question": ["bar-toy"], "metric": ["rmse"], "value": [0.25]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One database for all tests of this file: making one takes seconds."""
+    directory = tmp_path_factory.mktemp("registry")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{directory}/mlflow.db")
+        patch.setenv("GALAXYLOOP_STORE", str(directory / "store"))
+        yield directory
+
+
+def trained(directory: Path, seed: int) -> tuple[CheckpointDirectory, EvaluationDirectory]:
+    with seeded(seed):
+        encoder = build_encoder("resnet_mini")
+        head = VoteHead(encoder.n_features, 2)
+    model = GalaxyModel(encoder, head, TREE, 32, Normalisation())
+    data = {"train_digest": "9" * 64, "n_train": 3}
+    records = CheckpointRecords({"training": {"epochs": 1}}, data, pd.DataFrame([LOG]))
+    digest = checkpoint_digest(save_checkpoint(model, directory / "new", records))
+    (directory / "new").rename(directory / digest)
+    evaluation = directory / ("3" * 64)
+    evaluation.mkdir()
+    pd.DataFrame(METRICS).to_parquet(evaluation / "metrics.parquet")
+    return (
+        CheckpointDirectory(uri=str(directory / digest), digest=digest),
+        EvaluationDirectory(uri=str(evaluation), digest=evaluation.name),
+    )
+
+
+def register(directory: Path, seed: int, name: str) -> ModelVersion:
+    checkpoint, evaluation = trained(directory, seed)
+    version: ModelVersion = registry.register_model(
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        survey=SURVEY,
+        votes=VOTES,
+        name=name,
+        alias="champion",
+    )
+    return version
+
+
+def test_register_model__is_idempotent(tmp_path: Path) -> None:
+    first = register(tmp_path / "one", 0, "same")
+    again = register(tmp_path / "two", 0, "same")
+    assert first == again
+    assert first.version == "1"
+
+
+def test_register_model__moves_the_alias_to_a_new_checkpoint(tmp_path: Path) -> None:
+    register(tmp_path / "one", 1, "moving")
+    newer = register(tmp_path / "two", 2, "moving")
+    _, champion = registry.resolve_model(model="moving@champion")
+    assert champion.version == newer.version == "2"
+
+
+def test_register_model__logs_settings_curves_metrics_datasets_and_files(tmp_path: Path) -> None:
+    version = register(tmp_path, 3, "logged")
+    run = registry._client().get_run(version.run_id)
+    assert run.data.params["training.epochs"] == "1"
+    assert run.data.metrics["validation_loss"] == 1.9
+    assert run.data.metrics["bar-toy/rmse"] == 0.25
+    assert run.data.tags["galaxyloop.votes_digest"] == VOTES.digest
+    named = {given.dataset.name: given.dataset.source for given in run.inputs.dataset_inputs}
+    assert set(named) == {"survey", "votes", "train_digest"}
+    assert VOTES.digest in named["votes"]
+    files = {file.path for file in registry._client().list_artifacts(version.run_id, "checkpoint")}
+    assert "checkpoint/weights.safetensors" in files
+
+
+def test_resolve_model__gives_back_the_checkpoint(tmp_path: Path) -> None:
+    version = register(tmp_path, 4, "resolved")
+    checkpoint, found = registry.resolve_model(model="resolved/1")
+    assert found == version
+    assert checkpoint_digest(checkpoint.download()) == version.checkpoint_digest
+
+
+def test_resolve_model__refuses_files_changed_after_registration(
+    tmp_path: Path, tracking: Path
+) -> None:
+    version = register(tmp_path, 5, "changed")
+    (config,) = (tracking / "mlflow-artifacts" / version.run_id).rglob("config.json")
+    config.write_text(config.read_text().replace('"dropout_rate": 0.2', '"dropout_rate": 0.1'))
+    with pytest.raises(RegistryError, match="changed after registration"):
+        registry.resolve_model(model="changed@champion")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("nobody@champion", "there is no model 'nobody@champion'.*registered models: "),
+        ("nobody/1", "there is no model 'nobody/1'"),
+        ("nobody", "name@alias or name/version, got 'nobody'"),
+    ],
+)
+def test_resolve_model__refuses(model: str, message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        registry.resolve_model(model=model)
+
+
+def test_attach_report__puts_the_page_beside_the_training(tmp_path: Path) -> None:
+    version = register(tmp_path / "model", 6, "reported")
+    page = tmp_path / "abc" / "report.html"
+    page.parent.mkdir()
+    page.write_text("<html></html>")
+    report = ReportDirectory(uri=str(page.parent), digest="abc")
+    registry.attach_report(model=version, report=report)
+    (file,) = registry._client().list_artifacts(version.run_id, "report")
+    assert file.path == "report/report.html"
+
+
+def test_address__hides_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        tracking_uri = "https://maria:secret@mlflow.example.org/x"
+
+    assert registry._address(Client()) == "https://mlflow.example.org/x"
