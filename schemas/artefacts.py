@@ -7,6 +7,7 @@ that takes an artefact is cached on content wherever the bytes happen to lie.
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 
@@ -32,13 +33,18 @@ class Artefact:
     """SHA-256 over the content, computed by the library that wrote it."""
 
     def download(self) -> Path:
-        """The directory as a local path; fetched once if it lies elsewhere."""
+        """The directory as a local path; fetched once a process if it lies elsewhere."""
         access = FlyteContextManager.current_context().file_access
-        if not access.is_remote(self.uri):
-            return Path(self.uri)
-        local = Path(access.get_random_local_directory()) / self.digest
-        access.get_data(self.uri, str(local), is_multipart=True)
-        return local
+        return _fetch(self.uri) if access.is_remote(self.uri) else Path(self.uri)
+
+
+@cache
+def _fetch(uri: str) -> Path:
+    """A local copy of a directory in an object store."""
+    access = FlyteContextManager.current_context().file_access
+    local = Path(access.get_random_local_directory())
+    access.get_data(uri, str(local), is_multipart=True)
+    return local
 
 
 @dataclass(frozen=True)

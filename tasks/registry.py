@@ -19,7 +19,7 @@ from schemas.artefacts import (
 )
 from schemas.model_version import ModelVersion
 from tasks.lineage import code_version
-from tasks.local_run import keep, new_directory, store_directory
+from tasks.local_run import is_in_pod, keep, new_directory, store_directory
 from tasks.resources import RETRIES, TABLES
 
 if TYPE_CHECKING:
@@ -28,32 +28,43 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "galaxyloop"
 DIGEST_TAG = "galaxyloop.checkpoint_digest"
+EVALUATION_TAG = "galaxyloop.evaluation_digest"
 
 
 @task(requests=TABLES, retries=RETRIES)
-def register_model(
+def log_training(
     checkpoint: Checkpoint,
     evaluation: Evaluation,
     survey: SurveyVersion,
     votes: VoteTable,
-    name: str,
-    alias: str,
-) -> ModelVersion:
-    """Log the training and register its checkpoint; the same checkpoint stays one version."""
+    purpose: str,
+) -> str:
+    """Log one training and its evaluation; what is logged already stays one run. The run's id."""
     client = _client()
-    run = _find_run(client, checkpoint.digest)
+    digests = {DIGEST_TAG: checkpoint.digest, EVALUATION_TAG: evaluation.digest}
+    run = _find_run(client, digests)
     if run is None:
         tags = {
-            DIGEST_TAG: checkpoint.digest,
+            **digests,
             "galaxyloop.survey_digest": survey.digest,
             "galaxyloop.votes_digest": votes.digest,
             "galaxyloop.code_version": code_version(),
             "galaxyloop.execution": os.environ.get("FLYTE_INTERNAL_EXECUTION_ID", "local"),
+            "galaxyloop.purpose": purpose,
         }
         run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
-    version = _find_version(client, name, checkpoint.digest) or _new_version(client, name, run)
+    return str(run.info.run_id)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def register_model(run_id: str, name: str, alias: str) -> ModelVersion:
+    """Register the checkpoint of a logged training; the same checkpoint stays one version."""
+    client = _client()
+    run = client.get_run(run_id)
+    digest = run.data.tags[DIGEST_TAG]
+    version = _find_version(client, name, digest) or _new_version(client, name, run)
     client.set_registered_model_alias(name, alias, version)
-    return ModelVersion(name, version, checkpoint.digest, run.info.run_id, _address(client))
+    return ModelVersion(name, version, digest, run_id, _address(client))
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -99,8 +110,13 @@ def _client() -> "MlflowClient":
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    default = f"sqlite:///{store_directory()}/mlflow.db"
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or default
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri and is_in_pod():
+        raise RegistryError(
+            "MLFLOW_TRACKING_URI must name the MLflow server: a database in a container is lost "
+            "with it; set it in the environment of the tasks"
+        )
+    uri = uri or f"sqlite:///{store_directory()}/mlflow.db"
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
@@ -113,23 +129,30 @@ def _address(client: "MlflowClient") -> str:
 
 
 def _experiment_id(client: "MlflowClient") -> str:
-    """The experiment all trainings go to; artifacts of a database lie beside it."""
-    experiment = client.get_experiment_by_name(EXPERIMENT)
+    """The experiment all trainings go to; artifacts of a database lie beside it.
+
+    MLflow stores the artifacts' place in the database. After the folder was copied, the copy's
+    trainings go to an experiment of its own, so that they are not written into the original.
+    """
+    name, place = EXPERIMENT, None
+    if client.tracking_uri.startswith("sqlite:///"):
+        database = Path(client.tracking_uri.removeprefix("sqlite:///")).resolve()
+        place = (database.parent / f"{database.stem}-artifacts").as_uri()
+        first = client.get_experiment_by_name(name)
+        if first is not None and first.artifact_location != place:
+            name = f"{EXPERIMENT} in {database.parent}"
+    experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         return str(experiment.experiment_id)
-    uri = client.tracking_uri
-    place = None
-    if uri.startswith("sqlite:///"):
-        database = Path(uri.removeprefix("sqlite:///")).resolve()
-        place = (database.parent / f"{database.stem}-artifacts").as_uri()
-    return str(client.create_experiment(EXPERIMENT, artifact_location=place))
+    return str(client.create_experiment(name, artifact_location=place))
 
 
-def _find_run(client: "MlflowClient", digest: str) -> "Run | None":
-    """The finished run that trained this checkpoint."""
+def _find_run(client: "MlflowClient", digests: dict[str, str]) -> "Run | None":
+    """The finished run of that checkpoint and evaluation."""
+    conditions = [f"tags.`{tag}` = '{digest}'" for tag, digest in digests.items()]
     found = client.search_runs(
         [_experiment_id(client)],
-        f"tags.`{DIGEST_TAG}` = '{digest}' and attributes.status = 'FINISHED'",
+        " and ".join([*conditions, "attributes.status = 'FINISHED'"]),
         max_results=1,
     )
     return found[0] if found else None
@@ -157,8 +180,9 @@ def _log_training(
         Metric(f"{row['question']}/{row['metric']}", float(row["value"]), start, 0)
         for row in metrics.dropna(subset="value").to_dict("records")
     ]
-    params = [Param(key, str(value)[:500]) for key, value in _flatten(config["run"])]
-    client.log_batch(run_id, params=params[:100])
+    params = [Param(key, str(value)) for key, value in _flatten(config["run"])]
+    for first in range(0, len(params), 100):
+        client.log_batch(run_id, params=params[first : first + 100])
     for first in range(0, len(curves + answers), 1000):
         client.log_batch(run_id, metrics=(curves + answers)[first : first + 1000])
     _log_datasets(client, run_id, tags, config)
@@ -195,9 +219,11 @@ def _source(digest: str) -> str:
 
 
 def _find_version(client: "MlflowClient", name: str, digest: str) -> str | None:
-    """The version of that model that holds this checkpoint."""
+    """The version of that model that holds this checkpoint, in this experiment."""
+    here = _experiment_id(client)
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.tags.get(DIGEST_TAG) == digest:
+        is_same = version.tags.get(DIGEST_TAG) == digest
+        if is_same and client.get_run(str(version.run_id)).info.experiment_id == here:
             return str(version.version)
     return None
 

@@ -10,22 +10,22 @@ from galaxyloop.splits import SplitConfig
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.training.config import SupervisedRun
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
-from schemas.artefacts import CutoutShard, Evaluation, VoteTable
+from schemas.artefacts import CutoutShard, Evaluation, SurveyVersion, VoteTable
 from schemas.splits import KeyedSplits
 from tasks.acquire import rank_galaxies
-from tasks.evaluate import evaluate
 from tasks.predict import build_catalogue
-from tasks.pretrain import pretrain_supervised
 from tasks.registry import attach_report, register_model
 from tasks.report import publish, write_report
 from tasks.votes import hold_out_fold, read_votes, split_galaxies
 from workflows.catalogue import predict_shards
 from workflows.ingest import ingest_survey
+from workflows.pretrain import train_and_evaluate
 
 
 @dynamic
 def cross_validate(
     n_folds: int,
+    survey: SurveyVersion,
     shards: list[CutoutShard],
     votes: VoteTable,
     splits: KeyedSplits,
@@ -36,19 +36,17 @@ def cross_validate(
     """Train and evaluate once a fold, each with that fold held out."""
     evaluations = []
     for fold in range(n_folds):
-        held_out = hold_out_fold(splits=splits, fold=fold)
-        evaluations.append(
-            evaluate(
-                checkpoint=pretrain_supervised(
-                    shards=shards, votes=votes, splits=held_out, run=run
-                ),
-                shards=shards,
-                votes=votes,
-                splits=held_out,
-                posterior=posterior,
-                metrics=metrics,
-            )
+        _, evaluation, _ = train_and_evaluate(
+            survey=survey,
+            shards=shards,
+            votes=votes,
+            splits=hold_out_fold(splits=splits, fold=fold),
+            run=run,
+            posterior=posterior,
+            metrics=metrics,
+            purpose=f"fold {fold}",
         )
+        evaluations.append(evaluation)
     return evaluations
 
 
@@ -92,17 +90,19 @@ def campaign_round(
     )
     table = read_votes(sources=votes, checks=vote_checks)
     splits = split_galaxies(survey=survey, votes=table, config=split)
-    checkpoint = pretrain_supervised(shards=shards, votes=table, splits=splits, run=run)
-    evaluation = evaluate(
-        checkpoint=checkpoint,
+    checkpoint, evaluation, run_id = train_and_evaluate(
+        survey=survey,
         shards=shards,
         votes=table,
         splits=splits,
+        run=run,
         posterior=posterior,
         metrics=metrics,
+        purpose="round",
     )
     folds = cross_validate(
         n_folds=n_folds,
+        survey=survey,
         shards=shards,
         votes=table,
         splits=splits,
@@ -110,14 +110,7 @@ def campaign_round(
         posterior=posterior,
         metrics=metrics,
     )
-    model = register_model(
-        checkpoint=checkpoint,
-        evaluation=evaluation,
-        survey=survey,
-        votes=table,
-        name=model_name,
-        alias="champion",
-    )
+    model = register_model(run_id=run_id, name=model_name, alias="champion")
     predictions = predict_shards(
         checkpoint=checkpoint, shards=shards, posterior=posterior, acquisition=acquisition
     )

@@ -9,12 +9,52 @@ from galaxyloop.splits import SplitConfig
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.training.config import SupervisedRun
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
+from schemas.artefacts import Checkpoint, CutoutShard, Evaluation, SurveyVersion, VoteTable
 from schemas.model_version import ModelVersion
+from schemas.splits import KeyedSplits
 from tasks import pretrain as training
 from tasks.evaluate import evaluate
-from tasks.registry import register_model
+from tasks.registry import log_training, register_model
 from tasks.votes import read_votes, split_galaxies
 from workflows.ingest import ingest_survey
+
+
+@workflow
+def train_and_evaluate(
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    splits: KeyedSplits,
+    run: SupervisedRun,
+    posterior: PosteriorConfig,
+    metrics: MetricsConfig,
+    purpose: str,
+) -> tuple[Checkpoint, Evaluation, str]:
+    """Train on some galaxies, evaluate on others, log both; also gives the run's id.
+
+    Args:
+        survey: the survey version the galaxies are of.
+        shards: its cutouts.
+        votes: validated votes.
+        splits: which galaxies train, validate and test.
+        run: encoder, objective, augmentation, optimisation.
+        posterior: dropout samples and intervals.
+        metrics: how held-out predictions are judged.
+        purpose: what the training is for, as the run's tag says.
+    """
+    checkpoint = training.pretrain_supervised(shards=shards, votes=votes, splits=splits, run=run)
+    evaluation = evaluate(
+        checkpoint=checkpoint,
+        shards=shards,
+        votes=votes,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+    )
+    run_id = log_training(
+        checkpoint=checkpoint, evaluation=evaluation, survey=survey, votes=votes, purpose=purpose
+    )
+    return checkpoint, evaluation, run_id
 
 
 @workflow
@@ -30,6 +70,7 @@ def pretrain_supervised(
     run: SupervisedRun = SupervisedRun(),
     posterior: PosteriorConfig = PosteriorConfig(),
     metrics: MetricsConfig = MetricsConfig(),
+    previous: str = "",
 ) -> ModelVersion:
     """Train an encoder on volunteers' votes, evaluate it, and register it.
 
@@ -45,25 +86,22 @@ def pretrain_supervised(
         run: encoder, objective, augmentation, optimisation.
         posterior: dropout samples and intervals.
         metrics: how held-out predictions are judged.
+        previous: directory of the survey version this one grows from; empty for a new survey.
     """
-    survey, shards = ingest_survey(manifest=manifest, ingest=ingest, cutouts=cutouts, previous="")
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
     table = read_votes(sources=votes, checks=vote_checks)
     splits = split_galaxies(survey=survey, votes=table, config=split)
-    checkpoint = training.pretrain_supervised(shards=shards, votes=table, splits=splits, run=run)
-    evaluation = evaluate(
-        checkpoint=checkpoint,
+    _, _, run_id = train_and_evaluate(
+        survey=survey,
         shards=shards,
         votes=table,
         splits=splits,
+        run=run,
         posterior=posterior,
         metrics=metrics,
+        purpose="pretraining",
     )
-    model: ModelVersion = register_model(
-        checkpoint=checkpoint,
-        evaluation=evaluation,
-        survey=survey,
-        votes=table,
-        name=model_name,
-        alias=alias,
-    )
+    model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
     return model

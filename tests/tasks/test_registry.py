@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,14 +64,10 @@ def trained(directory: Path, seed: int) -> tuple[CheckpointDirectory, Evaluation
 
 def register(directory: Path, seed: int, name: str) -> ModelVersion:
     checkpoint, evaluation = trained(directory, seed)
-    version: ModelVersion = registry.register_model(
-        checkpoint=checkpoint,
-        evaluation=evaluation,
-        survey=SURVEY,
-        votes=VOTES,
-        name=name,
-        alias="champion",
+    run_id = registry.log_training(
+        checkpoint=checkpoint, evaluation=evaluation, survey=SURVEY, votes=VOTES, purpose="test"
     )
+    version: ModelVersion = registry.register_model(run_id=run_id, name=name, alias="champion")
     return version
 
 
@@ -130,6 +127,44 @@ def test_resolve_model__refuses_files_changed_after_registration(
 def test_resolve_model__refuses(model: str, message: str) -> None:
     with pytest.raises(RegistryError, match=message):
         registry.resolve_model(model=model)
+
+
+def test_log_training__logs_a_new_evaluation_of_the_same_checkpoint(tmp_path: Path) -> None:
+    checkpoint, evaluation = trained(tmp_path, 7)
+    newer = tmp_path / ("4" * 64)
+    newer.mkdir()
+    pd.DataFrame({**METRICS, "value": [0.2]}).to_parquet(newer / "metrics.parquet")
+    runs = [
+        registry.log_training(
+            checkpoint=checkpoint, evaluation=each, survey=SURVEY, votes=VOTES, purpose="test"
+        )
+        for each in (evaluation, EvaluationDirectory(uri=str(newer), digest=newer.name))
+    ]
+    assert runs[0] != runs[1]
+    versions = [
+        registry.register_model(run_id=run, name="twice", alias="champion").version for run in runs
+    ]
+    assert versions == ["1", "1"]
+
+
+def test_log_training__in_a_copied_folder_leaves_the_original_alone(
+    tmp_path: Path, tracking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = register(tmp_path / "model", 8, "copied")
+    before = sorted(tracking.rglob("*"))
+    shutil.copytree(tracking, tmp_path / "copy")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/copy/mlflow.db")
+    again = register(tmp_path / "again", 8, "copied")
+    assert again.run_id != version.run_id
+    assert list((tmp_path / "copy" / "mlflow-artifacts" / again.run_id).rglob("config.json"))
+    assert sorted(tracking.rglob("*")) == before
+
+
+def test_client__needs_a_server_in_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI must name the MLflow server"):
+        registry._client()
 
 
 def test_attach_report__puts_the_page_beside_the_training(tmp_path: Path) -> None:
