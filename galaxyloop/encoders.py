@@ -85,8 +85,7 @@ def build_encoder(name: str, pretrained: bool = False) -> Encoder:
             )
         network: Any = ENCODERS[name]()
     else:
-        if ":" not in name:
-            _check_known(name, timm.list_models())
+        check_encoder_name(name)
         with _fetching(name, pretrained):
             network = timm.create_model(
                 name, pretrained=pretrained, num_classes=0, in_chans=N_BANDS
@@ -97,10 +96,16 @@ def build_encoder(name: str, pretrained: bool = False) -> Encoder:
     return Encoder(name, network, _count_features(network))
 
 
-def _check_known(name: str, timm_names: list[str]) -> None:
-    """Refuse a name that is in neither list, with the nearest ones."""
-    known = [*ENCODERS, *timm_names]
-    if name.split(".")[0] not in known:
+def check_encoder_name(name: str) -> None:
+    """Refuse a name that neither we nor timm know, with the nearest ones.
+
+    Raises:
+        UnknownNameError: there is no such encoder. An address (``hf-hub:...``) is let through.
+    """
+    import timm
+
+    known = [*ENCODERS, *timm.list_models()]
+    if ":" not in name and name.split(".")[0] not in known:
         close = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
         raise UnknownNameError("encoder", name, {*ENCODERS, *close})
 

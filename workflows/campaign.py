@@ -13,6 +13,7 @@ from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from schemas.artefacts import CutoutShard, Evaluation, SurveyVersion, VoteTable
 from schemas.splits import KeyedSplits
 from tasks.acquire import rank_galaxies
+from tasks.checks import check_round
 from tasks.predict import build_catalogue
 from tasks.registry import attach_report, register_model
 from tasks.report import publish, write_report
@@ -85,6 +86,14 @@ def campaign_round(
         acquisition: how galaxies are ranked for volunteers.
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
+    check_round(
+        votes=votes,
+        run=run,
+        split=split,
+        n_folds=n_folds,
+        acquisition=acquisition,
+        output=output,
+    )
     survey, shards = ingest_survey(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
     )

@@ -1,0 +1,27 @@
+"""What can be refused before anything is read: names, numbers, places."""
+
+from flytekit import task
+
+from galaxyloop.acquisition import AcquisitionConfig
+from galaxyloop.splits import SplitConfig
+from galaxyloop.training.config import SupervisedRun
+from galaxyloop.vote_tables.settings import VoteSource
+from tasks.local_run import is_in_pod
+from tasks.resources import TABLES
+
+
+@task(requests=TABLES)
+def check_round(
+    votes: list[VoteSource],
+    run: SupervisedRun,
+    split: SplitConfig,
+    n_folds: int,
+    acquisition: AcquisitionConfig,
+    output: str,
+) -> bool:
+    """Refuse in a second what would otherwise fail after hours of training."""
+    from galaxyloop.checks import check_names, check_output
+
+    check_names([source.campaign for source in votes], run, split, n_folds, acquisition)
+    check_output(output, must_be_remote=is_in_pod())
+    return True
