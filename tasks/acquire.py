@@ -25,20 +25,21 @@ def rank_galaxies(
     config: AcquisitionConfig,
 ) -> Acquisition:
     """Rank the galaxies without votes by what the model would learn from theirs."""
-    import pandas as pd
-
-    from galaxyloop import acquisition, vote_tables
+    from galaxyloop import acquisition
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.storage import file_digest
+    from galaxyloop.vote_tables import load_votes
 
     tree = load_checkpoint_tree(checkpoint.download())
-    labelled = set(vote_tables.load_votes(votes.download())["id_str"])
-    table = acquisition.read_candidates(
-        prediction_files(predictions), tree, open_survey(survey).alive
+    candidates = acquisition.read_candidates(
+        prediction_files(predictions),
+        tree,
+        open_survey(survey).galaxies,
+        load_votes(votes.download()),
     )
-    ranked = acquisition.rank_galaxies(table, tree, config, labelled)
+    ranked = acquisition.rank_galaxies(candidates, tree, config)
     directory = new_directory("acquisition")
     directory.mkdir()
     path = directory / "acquisition.parquet"
-    pd.DataFrame(ranked).to_parquet(path, index=False)
+    ranked.to_parquet(path, index=False)
     return keep(directory, AcquisitionDirectory, file_digest(path))

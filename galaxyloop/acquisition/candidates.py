@@ -1,6 +1,6 @@
-"""The galaxies that volunteers could be asked about: those in the survey now, each once."""
+"""The galaxies volunteers could be asked about: in the survey now, and without votes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,25 +9,32 @@ from galaxyloop.decision_tree import DecisionTree
 
 
 def read_candidates(
-    prediction_files: Sequence[Path], tree: DecisionTree, alive: Mapping[str, str]
+    prediction_files: Sequence[Path],
+    tree: DecisionTree,
+    galaxies: pd.DataFrame,
+    votes: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Positions and information of every galaxy of the survey that has a prediction.
+    """Positions and information of every galaxy that volunteers have not seen.
 
     Args:
         prediction_files: of the survey's shards, oldest first; later files win.
         tree: the questions.
-        alive: the digest that each galaxy's image has now, by id.
+        galaxies: the survey as it is now: ``id_str``, ``group_id``, ``ra_deg``, ``dec_deg``,
+            ``image_digest``. A prediction of another image does not count.
+        votes: ``id_str`` and the tree's answers. A galaxy with a vote on any of its images, that
+            is in its group, has been seen.
 
     Returns:
         ``id_str``, ``ra_deg``, ``dec_deg`` and ``{question}_information_nats``, a row a galaxy.
     """
-    columns = ["id_str", "ra_deg", "dec_deg", "image_digest"]
-    columns += [f"{question}_information_nats" for question in tree.question_names]
+    information = [f"{question}_information_nats" for question in tree.question_names]
+    columns = ["id_str", "image_digest", *information]
     files = [pd.read_parquet(path, columns=columns) for path in prediction_files]
-    if not files:
-        return pd.DataFrame(columns=columns).drop(columns="image_digest")
-    rows = pd.concat(files, ignore_index=True)
-    is_alive = rows["id_str"].map(alive) == rows["image_digest"]
-    rows = rows[is_alive.fillna(False).astype(bool)]
-    rows = rows.drop_duplicates("id_str", keep="last").drop(columns="image_digest")
-    return rows.reset_index(drop=True)
+    predictions = pd.concat(files or [pd.DataFrame(columns=columns)], ignore_index=True)
+    predictions = predictions.drop_duplicates(["id_str", "image_digest"], keep="last")
+    is_voted = votes[list(tree.columns)].sum(axis=1) > 0
+    voted = galaxies["id_str"].isin(votes.loc[is_voted, "id_str"])
+    seen = galaxies["group_id"].isin(galaxies.loc[voted, "group_id"])
+    unseen = galaxies.loc[~seen, ["id_str", "ra_deg", "dec_deg", "image_digest"]]
+    candidates = unseen.merge(predictions, on=["id_str", "image_digest"], validate="one_to_one")
+    return candidates[["id_str", "ra_deg", "dec_deg", *information]]

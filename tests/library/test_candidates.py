@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.acquisition import read_candidates
+from galaxyloop.decision_tree import DecisionTree, Question
+
+TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
+INFORMATION = "bar-toy_information_nats"
+
+
+def survey(**digests: str) -> pd.DataFrame:
+    """Galaxies whose group is the first letter of their id."""
+    ids = list(digests)
+    return pd.DataFrame(
+        {
+            "id_str": ids,
+            "group_id": [id_str[0] for id_str in ids],
+            "ra_deg": np.arange(len(ids), dtype=float),
+            "dec_deg": 0.0,
+            "image_digest": list(digests.values()),
+        }
+    )
+
+
+def predicted(path: Path, information: float, **digests: str) -> Path:
+    rows = {"id_str": list(digests), "image_digest": list(digests.values())}
+    pd.DataFrame({**rows, INFORMATION: information}).to_parquet(path)
+    return path
+
+
+def voted(**votes: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"id_str": list(votes), "bar-toy_yes": list(votes.values()), "bar-toy_no": 0}
+    )
+
+
+def test_read_candidates__leaves_out_what_volunteers_have_seen(tmp_path: Path) -> None:
+    file = predicted(tmp_path / "p", 0.5, a1="x", a2="x", b1="x", c1="x")
+    galaxies = survey(a1="x", a2="x", b1="x", c1="x")
+    candidates = read_candidates([file], TREE, galaxies, voted(a1=3, b1=0))
+    # a2 shows the same galaxy as a1, and nobody has voted on b1 though it has a row.
+    assert candidates["id_str"].tolist() == ["b1", "c1"]
+
+
+def test_read_candidates__counts_only_predictions_of_the_image_as_it_is(tmp_path: Path) -> None:
+    old = predicted(tmp_path / "old", 0.1, a1="before", b1="x", gone="x")
+    new = predicted(tmp_path / "new", 0.2, a1="after")
+    candidates = read_candidates([old, new], TREE, survey(a1="after", b1="x", c1="x"), voted())
+    assert candidates["id_str"].tolist() == ["a1", "b1"]
+    assert candidates[INFORMATION].tolist() == [0.2, 0.1]
+
+
+def test_read_candidates__takes_positions_from_the_survey(tmp_path: Path) -> None:
+    file = predicted(tmp_path / "p", 0.5, b1="x", a1="x")
+    candidates = read_candidates([file], TREE, survey(a1="x", b1="x"), voted())
+    assert candidates["ra_deg"].tolist() == [0.0, 1.0]
+
+
+def test_read_candidates__of_nothing_is_an_empty_table() -> None:
+    assert len(read_candidates([], TREE, survey(a1="x"), voted())) == 0
