@@ -72,7 +72,7 @@ def random_views(
 
     Args:
         images: cutouts as stored.
-        galaxies: each cutout's number in its collection, >= 0.
+        galaxies: each galaxy's own number, >= 0 (``random_streams.number_names``).
         config: how large the changes are.
         when: seed, epoch and view.
     """

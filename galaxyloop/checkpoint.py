@@ -3,9 +3,6 @@
 import hashlib
 import json
 import math
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.encoders import Encoder, build_encoder
 from galaxyloop.errors import CheckpointError, ConfigError, DecisionTreeError, UnknownNameError
 from galaxyloop.heads import VoteHead
+from galaxyloop.storage import whole_directory
 
 CHECKPOINT_FORMAT = "galaxyloop-checkpoint-1"
 WEIGHTS, CONFIG, LOG, ENVIRONMENT = (
@@ -122,14 +120,8 @@ def save_checkpoint(model: GalaxyModel, directory: Path, records: CheckpointReco
     """
     if directory.exists() and any(directory.iterdir()):
         raise CheckpointError(f"{directory} is not empty; give a new directory")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    try:
-        _write_files(model, work, records)
-        work.chmod(0o755)
-        os.replace(work, directory)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with whole_directory(directory) as draft:
+        _write_files(model, draft, records)
     return directory
 
 

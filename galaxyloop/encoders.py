@@ -86,7 +86,8 @@ def build_encoder(name: str, pretrained: bool = False) -> Encoder:
         network: Any = ENCODERS[name]()
     else:
         check_encoder_name(name)
-        with _fetching(name, pretrained):
+        is_fetched = pretrained or ":" in name
+        with _fetching(name, pretrained) if is_fetched else contextlib.nullcontext():
             network = timm.create_model(
                 name, pretrained=pretrained, num_classes=0, in_chans=N_BANDS
             )

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer, UInt8
+from torch import Tensor
 
 from galaxyloop.checkpoint import GalaxyModel
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.devices import predicting
 from galaxyloop.dirichlet import vote_fractions
 from galaxyloop.errors import CheckpointError
 from galaxyloop.metrics import (
@@ -26,10 +28,20 @@ from galaxyloop.metrics import (
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.storage import file_digest, whole_directory
-from galaxyloop.training.data import select_split
+from galaxyloop.training.data import LabelledCutouts, select_split
 
 _ARRAYS = "held_out.npz"
-_FILES = ("metrics.parquet", "calibration.parquet", _ARRAYS, "tree.json")
+_CONFIG = "metrics.json"
+_FILES = ("metrics.parquet", "calibration.parquet", _ARRAYS, "tree.json", _CONFIG)
+_ARRAY_NAMES = (
+    "id_strs",
+    "fractions",
+    "votes",
+    "training_mean",
+    "pit",
+    "shown",
+    "concentrations",
+)
 _N_SHOWN = 12
 
 
@@ -38,6 +50,8 @@ class Evaluation:
     """Held-out galaxies of one checkpoint, with what was predicted and what volunteers said."""
 
     tree: DecisionTree
+    config: MetricsConfig
+    """How they were compared."""
     metrics: pd.DataFrame
     """question, metric, value, low, high, n_galaxies."""
     calibration: pd.DataFrame
@@ -60,6 +74,7 @@ class Evaluation:
         with np.load(directory / _ARRAYS, allow_pickle=False) as arrays:
             return cls(
                 tree=DecisionTree.from_json((directory / "tree.json").read_text()),
+                config=MetricsConfig.from_json((directory / _CONFIG).read_text()),
                 metrics=pd.read_parquet(directory / "metrics.parquet"),
                 calibration=pd.read_parquet(directory / "calibration.parquet"),
                 **{name: arrays[name] for name in arrays.files},
@@ -76,8 +91,10 @@ def evaluate_checkpoint(
 ) -> str:
     """Predict the galaxies of the split ``test`` and compare with their votes.
 
+    It depends on the model and the labelled galaxies alone, not on what other cutouts there are.
+
     Args:
-        model: a trained model.
+        model: a trained model; it runs on an accelerator if there is one.
         cutouts: of the size the model was trained on.
         votes: ``id_str`` and the tree's answers.
         splits: ``id_str`` and ``split``.
@@ -96,31 +113,14 @@ def evaluate_checkpoint(
             f"the model was trained on cutouts of {model.image_size_px} px, these have "
             f"{cutouts.image_size_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
         )
-    posterior, metrics = configs
+    posterior, config = configs
     held_out = select_split(cutouts, votes, splits, model.tree, "test")
-    training = select_split(cutouts, votes, splits, model.tree, "train").votes.astype(np.int64)
-    counts = held_out.votes.astype(np.int64)
-    samples = predict_concentrations(
-        model, _images(cutouts, held_out.positions, posterior.batch_size), posterior
-    )
-    pit = count_pit(samples, counts, model.tree, metrics)
-    shown = _best_known(counts, model.tree)
+    training = select_split(cutouts, votes, splits, model.tree, "train").votes
+    with predicting(model, posterior.n_threads):
+        samples = predict_concentrations(model, _images(held_out, posterior), posterior)
+        evaluation = _compare(samples, held_out, training.astype(np.int64), model.tree, config)
     with whole_directory(directory) as draft:
-        table = evaluate_predictions(samples, counts, training, model.tree, metrics)
-        table.to_parquet(draft / "metrics.parquet", index=False)
-        coverage = calibration_table(pit, model.tree, metrics.levels)
-        coverage.to_parquet(draft / "calibration.parquet", index=False)
-        (draft / "tree.json").write_text(model.tree.to_json())
-        np.savez(
-            draft / _ARRAYS,
-            id_strs=cutouts.id_strs[held_out.positions],
-            fractions=vote_fractions(samples, model.tree).mean(dim=0).numpy(),
-            votes=counts,
-            training_mean=mean_fractions(training, model.tree, metrics.min_votes),
-            pit=pit_values(pit, model.tree),
-            shown=shown,
-            concentrations=samples[:, shown].numpy(),
-        )
+        _write(evaluation, draft)
     digests = {name: file_digest(directory / name) for name in _FILES}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
@@ -146,12 +146,48 @@ def pool_folds(
     )
 
 
+def _compare(
+    samples: Float[Tensor, "sample galaxy answer"],
+    held_out: LabelledCutouts,
+    training: Integer[np.ndarray, "training_galaxy answer"],
+    tree: DecisionTree,
+    config: MetricsConfig,
+) -> Evaluation:
+    """Predictions of the held-out galaxies against their votes."""
+    counts = held_out.votes.astype(np.int64)
+    pit = count_pit(samples, counts, tree, config)
+    shown = _best_known(counts, tree)
+    return Evaluation(
+        tree=tree,
+        config=config,
+        metrics=evaluate_predictions(samples, counts, training, tree, config, pit),
+        calibration=calibration_table(pit, tree, config.levels),
+        id_strs=held_out.cutouts.id_strs[held_out.positions],
+        fractions=vote_fractions(samples, tree).mean(dim=0).numpy(),
+        votes=counts,
+        training_mean=mean_fractions(training, tree, config.min_votes),
+        pit=pit_values(pit, tree),
+        shown=shown,
+        concentrations=samples[:, shown].numpy(),
+    )
+
+
+def _write(evaluation: Evaluation, directory: Path) -> None:
+    """The files of an evaluation."""
+    evaluation.metrics.to_parquet(directory / "metrics.parquet", index=False)
+    evaluation.calibration.to_parquet(directory / "calibration.parquet", index=False)
+    (directory / "tree.json").write_text(evaluation.tree.to_json())
+    (directory / _CONFIG).write_text(evaluation.config.to_json())
+    arrays = {name: getattr(evaluation, name) for name in _ARRAY_NAMES}
+    np.savez(directory / _ARRAYS, **arrays)
+
+
 def _images(
-    cutouts: CutoutCollection, positions: Integer[np.ndarray, " galaxy"], batch_size: int
+    galaxies: LabelledCutouts, config: PosteriorConfig
 ) -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
     """Batches of images in order."""
-    for start in range(0, len(positions), batch_size):
-        yield cutouts.read(positions[start : start + batch_size])
+    for start in range(0, len(galaxies), config.batch_size):
+        yield galaxies.cutouts.read(galaxies.positions[start : start + config.batch_size])
 
 
 def _best_known(

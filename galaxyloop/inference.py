@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from galaxyloop.acquisition import AcquisitionConfig, expected_information
 from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.devices import predicting
 from galaxyloop.errors import CheckpointError
 from galaxyloop.posterior import (
     PosteriorConfig,
@@ -33,7 +34,7 @@ def predict_shard(
     shard. A galaxy's row depends on its pixels and the configs alone.
 
     Args:
-        model: from ``load_checkpoint``.
+        model: from ``load_checkpoint``; it runs on an accelerator if there is one.
         shard: cutouts of the size the model was trained on.
         posterior: dropout samples, grid of the intervals.
         acquisition: volunteers expected, which sets the information.
@@ -45,27 +46,32 @@ def predict_shard(
     Raises:
         CheckpointError: the model was trained on cutouts of another size.
     """
-    side_px = shard.images.shape[1] if len(shard.index) else model.image_size_px
-    if side_px != model.image_size_px:
-        raise CheckpointError(
-            f"the model was trained on cutouts of {model.image_size_px} px, the shard holds "
-            f"{side_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
-        )
+    _check_size(model, shard)
     summaries, information = [], []
-    for first in tqdm(
-        range(0, len(shard.index), _GALAXIES_AT_ONCE), "predict", unit="k galaxies", leave=False
-    ):
-        images = shard.images[first : first + _GALAXIES_AT_ONCE]
-        concentrations = predict_concentrations(model, images, posterior)
-        summary = summarise(concentrations, model.tree, posterior)
-        summaries.append(summary)
-        information.append(
-            expected_information(concentrations, summary.asked, model.tree, acquisition)
-        )
+    starts = range(0, len(shard.index), _GALAXIES_AT_ONCE)
+    with predicting(model, posterior.n_threads):
+        for first in tqdm(starts, "predict", unit="k galaxies", leave=False):
+            images = shard.images[first : first + _GALAXIES_AT_ONCE]
+            concentrations = predict_concentrations(model, images, posterior)
+            summary = summarise(concentrations, model.tree, posterior)
+            summaries.append(summary)
+            information.append(
+                expected_information(concentrations, summary.asked, model.tree, acquisition)
+            )
     write_predictions(
         shard.index, _joined(summaries, model), _stacked(information, model), model.tree, path
     )
     return len(shard.index)
+
+
+def _check_size(model: GalaxyModel, shard: CutoutShard) -> None:
+    """Refuse cutouts of another size than the model's; a shard without galaxies has none."""
+    side_px = shard.summary.image_size_px
+    if len(shard.index) and side_px != model.image_size_px:
+        raise CheckpointError(
+            f"the model was trained on cutouts of {model.image_size_px} px, the shard holds "
+            f"{side_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
+        )
 
 
 def _joined(summaries: list[PosteriorSummary], model: GalaxyModel) -> PosteriorSummary:

@@ -1,11 +1,12 @@
 """Random numbers as pure functions of what they are for: no state, the same in any order."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Integer
+from jaxtyping import Float64, Int64, Integer
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -26,6 +27,13 @@ def uniforms(
     key = _mix(_chain(keys) ^ items.astype(np.uint64))
     bits = _mix(key[:, None] ^ np.arange(n_draws, dtype=np.uint64))
     return np.asarray((bits >> np.uint64(11)) * 2.0**-53)
+
+
+def number_names(names: Iterable[str]) -> Int64[np.ndarray, " name"]:
+    """A number >= 0 for each name: a hash, so that it does not depend on the other names."""
+    digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    numbers = np.frombuffer(b"".join(digests), dtype="<u8")
+    return (numbers >> np.uint64(1)).astype(np.int64)
 
 
 def derive_seed(*keys: int) -> int:

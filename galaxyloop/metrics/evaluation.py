@@ -1,7 +1,7 @@
 """The table of metrics: held-out votes against predictions, question by question."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,7 @@ def evaluate_predictions(
     training_votes: Integer[np.ndarray, "training_galaxy answer"],
     tree: DecisionTree,
     config: MetricsConfig | None = None,
+    pit: Float64[np.ndarray, "galaxy answer"] | None = None,
 ) -> pd.DataFrame:
     """Metrics of every question with 5 to 95 % intervals over galaxies.
 
@@ -57,32 +58,18 @@ def evaluate_predictions(
         training_votes: the votes that the model was trained on.
         tree: the questions.
         config: thresholds, levels, resamplings.
+        pit: what ``count_pit`` gives for the same arguments, if it is known already.
 
     Returns:
-        ``question``, ``metric``, ``value``, ``low``, ``high``, ``n_galaxies``; NaN where no galaxy
-        has enough votes.
+        The columns ``METRIC_COLUMNS``; values are NaN where no galaxy has enough votes.
     """
     config = config or MetricsConfig()
     samples = torch.as_tensor(concentrations)
-    fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
-    log_likelihood = mixture_log_likelihood(samples, votes, tree)
-    pit = count_pit(samples, votes, tree, config)
+    pit = count_pit(samples, votes, tree, config) if pit is None else pit
     training_mean = mean_fractions(training_votes, tree, config.min_votes)
-    rows = []
-    for index, (question, part) in enumerate(tree.slices.items()):
-        held_out = _HeldOut(
-            votes[:, part],
-            fractions[:, part],
-            log_likelihood[:, index],
-            pit[:, part],
-            is_not_mirrored(tree)[part],
-            training_mean[part],
-        )
-        for metric in _metrics(held_out, config):
-            rows.append(
-                (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
-            )
-    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+    held_out = _by_question(samples, votes, tree, pit, training_mean)
+    metrics = ((name, metric) for name, one in held_out for metric in _metrics(one, config))
+    return _table(metrics, config)
 
 
 def evaluate_fractions(
@@ -107,16 +94,14 @@ def evaluate_fractions(
         and ``mae``.
     """
     config = config or MetricsConfig()
-    rows = []
+    metrics = []
     for question, part in tree.slices.items():
         n_votes = votes[:, part].sum(axis=1)
         keep = n_votes >= config.min_votes
         observed = votes[keep, part] / n_votes[keep, None]
-        for metric in _fraction_metrics(observed, fractions[keep, part], baseline[keep, part]):
-            rows.append(
-                (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
-            )
-    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+        found = _fraction_metrics(observed, fractions[keep, part], baseline[keep, part])
+        metrics += [(question, metric) for metric in found]
+    return _table(metrics, config)
 
 
 def mixture_log_likelihood(
@@ -148,6 +133,40 @@ def mean_fractions(
         if is_enough.any():
             result[part] = (votes[is_enough, part] / n_votes[is_enough]).mean(axis=0)
     return result
+
+
+def _by_question(
+    samples: Float[Tensor, "sample galaxy answer"],
+    votes: Integer[np.ndarray, "galaxy answer"],
+    tree: DecisionTree,
+    pit: Float64[np.ndarray, "galaxy answer"],
+    training_mean: Float64[np.ndarray, " answer"],
+) -> Iterator[tuple[str, _HeldOut]]:
+    """What is compared, question by question."""
+    fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
+    log_likelihood = mixture_log_likelihood(samples, votes, tree)
+    keep = is_not_mirrored(tree)
+    for index, (question, part) in enumerate(tree.slices.items()):
+        yield (
+            question,
+            _HeldOut(
+                votes[:, part],
+                fractions[:, part],
+                log_likelihood[:, index],
+                pit[:, part],
+                keep[part],
+                training_mean[part],
+            ),
+        )
+
+
+def _table(metrics: Iterable[tuple[str, Metric]], config: MetricsConfig) -> pd.DataFrame:
+    """Values and intervals, one row a question and metric."""
+    rows = [
+        (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
+        for question, metric in metrics
+    ]
+    return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
 
 
 def _metrics(held_out: _HeldOut, config: MetricsConfig) -> Iterator[Metric]:

@@ -23,6 +23,8 @@ class PosteriorConfig(StrictConfig):
     """Galaxies that go through the encoder together."""
     precision: str = "float32"
     """Arithmetic of the encoder: "float32" or "bfloat16" (autocast); the head stays float32."""
+    n_threads: int | None = None
+    """CPU threads; equal bytes need equal numbers. None leaves torch's own number."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -30,6 +32,8 @@ class PosteriorConfig(StrictConfig):
         require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
         require(self.n_grid >= 8, f"n_grid must be >= 8, got {self.n_grid}")
         require(self.batch_size >= 1, f"batch_size must be >= 1, got {self.batch_size}")
+        is_positive = self.n_threads is None or self.n_threads >= 1
+        require(is_positive, f"n_threads must be >= 1 or None, got {self.n_threads}")
         require(
             self.precision in ("float32", "bfloat16"),
             f"precision must be 'float32' or 'bfloat16', got '{self.precision}'",

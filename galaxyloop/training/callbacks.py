@@ -95,6 +95,7 @@ class EpochBar(lightning.Callback):
         """Take the loop whose state is shown."""
         super().__init__()
         self._loop = loop
+        self._bar: tqdm[Any] | None = None
 
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -119,12 +120,15 @@ class EpochBar(lightning.Callback):
         batch_idx: int,
     ) -> None:
         """One step on."""
-        self._bar.update()
+        if self._bar is not None:
+            self._bar.update()
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Close the line with the losses; the keeper has added the epoch's row before."""
+        if self._bar is None:
+            return
         row = self._loop.state.log[-1]
         losses = {name: f"{row[name]:.4f}" for name in ("train_loss", "validation_loss")}
         self._bar.set_postfix(losses, refresh=False)
@@ -136,8 +140,9 @@ class EpochBar(lightning.Callback):
         pl_module: lightning.LightningModule,
         exception: BaseException,
     ) -> None:
-        """Leave the line as it is."""
-        self._bar.close()
+        """Leave the line as it is, if there is one yet."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _check_finite(row: dict[str, int | float]) -> None:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from galaxyloop.augment import AugmentConfig
 from galaxyloop.config import StrictConfig, require
+from galaxyloop.devices import DEVICES
+from galaxyloop.objectives import find_objective
 from galaxyloop.objectives.votes import VotesObjectiveConfig
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,15 @@ class SupervisedRun(StrictConfig):
     """One of ``galaxyloop.encoders.ENCODERS`` or any timm name."""
     pretrained: bool = False
     """Start from the encoder's published weights."""
+    objective_name: str = "votes"
+    """One of ``galaxyloop.objectives.OBJECTIVES``: what is minimised."""
     objective: VotesObjectiveConfig = field(default_factory=VotesObjectiveConfig)
-    """What is minimised."""
+    """Settings of the objective."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How views differ from the cutouts."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How it is minimised."""
+
+    def __post_init__(self) -> None:
+        """Check the name."""
+        find_objective(self.objective_name)

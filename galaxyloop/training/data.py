@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +17,10 @@ from torch import Tensor
 from galaxyloop.checkpoint import Normalisation
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import NoTrainingDataError, VoteTableError
+from galaxyloop.random_streams import number_names
 
 _MAX_NORMALISATION_GALAXIES = 2048
+_GALAXIES_PER_READ = 1024
 
 
 @runtime_checkable
@@ -38,11 +41,15 @@ class Batch(NamedTuple):
     images: UInt8[Tensor, "galaxy y x band"]
     votes: Float[Tensor, "galaxy answer"]
     galaxies: Integer[np.ndarray, " galaxy"]
+    """Each galaxy's number, by which its views are drawn: a hash of its id."""
 
 
 @dataclass(frozen=True)
 class LabelledCutouts:
-    """The galaxies of one split that have a cutout and at least one vote."""
+    """The galaxies of one split that have a cutout and at least one vote, in order of id.
+
+    Other galaxies of the collection, and where in it these lie, change nothing.
+    """
 
     cutouts: Cutouts
     positions: Integer[np.ndarray, " galaxy"]
@@ -52,19 +59,27 @@ class LabelledCutouts:
         """Number of galaxies."""
         return len(self.positions)
 
+    @cached_property
+    def numbers(self) -> Integer[np.ndarray, " galaxy"]:
+        """What each galaxy's views are drawn by."""
+        return number_names(str(name) for name in self.cutouts.id_strs[self.positions])
+
     def digest(self) -> str:
-        """SHA-256 over ids and votes in order."""
-        digest = hashlib.sha256()
+        """SHA-256 over ids, votes and pixels."""
         ids = "\n".join(str(name) for name in self.cutouts.id_strs[self.positions])
-        digest.update(ids.encode())
+        digest = hashlib.sha256(ids.encode())
         digest.update(np.ascontiguousarray(self.votes, dtype="<f4").tobytes())
+        for start in range(0, len(self), _GALAXIES_PER_READ):
+            images = self.cutouts.read(self.positions[start : start + _GALAXIES_PER_READ])
+            digest.update(np.ascontiguousarray(images).data)
         return digest.hexdigest()
 
     def read(self, rows: Integer[np.ndarray, " galaxy"]) -> Batch:
         """Images and votes of some of these galaxies."""
         positions = self.positions[rows]
         images = np.ascontiguousarray(self.cutouts.read(positions))
-        return Batch(torch.from_numpy(images), torch.from_numpy(self.votes[rows]), positions)
+        votes = torch.from_numpy(self.votes[rows])
+        return Batch(torch.from_numpy(images), votes, self.numbers[rows])
 
 
 class EpochBatches:
@@ -111,33 +126,52 @@ def shuffled(n_galaxies: int, seed: int, epoch: int) -> Integer[np.ndarray, " ga
 def select_split(
     cutouts: Cutouts, votes: pd.DataFrame, splits: pd.DataFrame, tree: DecisionTree, split: str
 ) -> LabelledCutouts:
-    """The galaxies of a split that have both a cutout and votes, in the cutouts' order.
+    """The galaxies of a split that have both a cutout and votes, in order of id.
 
     Raises:
         VoteTableError: the votes lack a column of the tree.
         NoTrainingDataError: there is no such galaxy; the message counts where they got lost.
     """
-    missing = [column for column in tree.columns if column not in votes.columns]
-    if missing:
-        raise VoteTableError(
-            f"the votes lack {len(missing)} of the tree's {len(tree.columns)} answers, first "
-            f"{missing[:3]}; read them with the campaigns of the tree"
-        )
-    counts = votes[list(tree.columns)].to_numpy(dtype=np.float32)
-    voted = pd.Series(counts.sum(axis=1) > 0, index=votes["id_str"].astype(str))
-    in_split = pd.Index(splits.loc[splits["split"] == split, "id_str"].astype(str))
-    ids = pd.Index(cutouts.id_strs.astype(str))
-    rows = pd.Index(voted.index).get_indexer(ids)
-    keep = (rows >= 0) & voted.to_numpy()[rows] & ids.isin(in_split)
-    if not keep.any():
+    table = match_labels(cutouts.id_strs, votes, splits, tree)
+    chosen = table[table["split"] == split]
+    if chosen.empty:
         numbers = {
-            "cutouts": len(ids),
-            "galaxies with votes": int(voted.sum()),
-            "cutouts with votes": int(((rows >= 0) & voted.to_numpy()[rows]).sum()),
-            f"galaxies in the split '{split}'": len(in_split),
+            "cutouts": len(cutouts.id_strs),
+            "galaxies with votes": int((votes[list(tree.columns)].sum(axis=1) > 0).sum()),
+            "cutouts with votes": len(table),
+            f"galaxies in the split '{split}'": int((splits["split"] == split).sum()),
         }
         raise NoTrainingDataError(f"no galaxy of split '{split}' has a cutout and votes", numbers)
-    return LabelledCutouts(cutouts, np.flatnonzero(keep), counts[rows[keep]])
+    counts = chosen[list(tree.columns)].to_numpy(dtype=np.float32)
+    return LabelledCutouts(cutouts, chosen["position"].to_numpy(np.int64), counts)
+
+
+def match_labels(
+    id_strs: np.ndarray, votes: pd.DataFrame, splits: pd.DataFrame, tree: DecisionTree
+) -> pd.DataFrame:
+    """The galaxies with both a cutout and votes, in order of id.
+
+    Returns:
+        ``id_str``, ``position`` of the cutout, ``split`` (missing where there is none) and the
+        tree's answers.
+
+    Raises:
+        VoteTableError: the votes lack a column of the tree.
+    """
+    columns = list(tree.columns)
+    missing = [column for column in columns if column not in votes.columns]
+    if missing:
+        raise VoteTableError(
+            f"the votes lack {len(missing)} of the tree's {len(columns)} answers, first "
+            f"{missing[:3]}; read them with the campaigns of the tree"
+        )
+    voted = votes.loc[votes[columns].sum(axis=1) > 0, ["id_str", *columns]]
+    ids = id_strs.astype(str).astype(object)
+    cutouts = pd.DataFrame({"id_str": ids, "position": np.arange(len(ids))})
+    table = cutouts.merge(voted.astype({"id_str": str}), on="id_str")
+    split_of = splits[["id_str", "split"]].astype({"id_str": str})
+    table = table.merge(split_of, on="id_str", how="left")
+    return table.sort_values("id_str", ignore_index=True)
 
 
 def measure_normalisation(galaxies: LabelledCutouts) -> Normalisation:

@@ -1,9 +1,8 @@
-"""What a run depends on beside its config: device, precision, threads, versions."""
+"""What a run depends on beside its config: precision, versions, hardware."""
 
 import contextlib
 import importlib.metadata
 import logging
-import os
 import platform
 import warnings
 from collections.abc import Iterator
@@ -13,22 +12,9 @@ from typing import Any
 import torch
 
 import galaxyloop
-from galaxyloop.config import require
 from galaxyloop.training.config import TrainingConfig
 
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
-
-
-def choose_device(config: TrainingConfig) -> torch.device:
-    """The device to train on.
-
-    Raises:
-        ConfigError: cuda is asked for and there is none.
-    """
-    has_cuda = torch.cuda.is_available()
-    is_there = has_cuda or config.device != "cuda"
-    require(is_there, "device is 'cuda' and no CUDA device is visible; take 'auto' or 'cpu'")
-    return torch.device("cuda", 0) if has_cuda and config.device != "cpu" else torch.device("cpu")
 
 
 def choose_precision(config: TrainingConfig, device: torch.device) -> str:
@@ -53,28 +39,6 @@ def describe_environment(device: torch.device, precision: str) -> dict[str, Any]
         "precision": precision,
         "n_threads": torch.get_num_threads(),
     }
-
-
-@contextlib.contextmanager
-def repeatable(config: TrainingConfig) -> Iterator[None]:
-    """Fixed threads and deterministic kernels inside; everything as before outside."""
-    n_threads = torch.get_num_threads()
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
-    was_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    was_benchmark = torch.backends.cudnn.benchmark
-    if config.n_threads is not None:
-        torch.set_num_threads(config.n_threads)
-    # Without it cuBLAS is not deterministic; it is read when the first handle is made.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Warn only: some timm networks have no deterministic backward pass on an accelerator.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.use_deterministic_algorithms(was_deterministic, warn_only=was_warn_only)
-        torch.backends.cudnn.benchmark = was_benchmark
 
 
 @contextlib.contextmanager

@@ -51,12 +51,13 @@ def is_finished(state: RunState, config: TrainingConfig) -> bool:
     return state.epoch >= config.epochs or is_impatient
 
 
-def save_state(state: RunState, directory: Path) -> None:
-    """Replace the saved state in one step."""
+def save_state(state: RunState, directory: Path) -> Path:
+    """Replace the saved state in one step; returns its file."""
     directory.mkdir(parents=True, exist_ok=True)
     work = directory / f".{STATE}.{os.getpid()}"
     torch.save(asdict(state), work)
     os.replace(work, directory / STATE)
+    return directory / STATE
 
 
 def load_state(directory: Path | None, fingerprint: str) -> RunState:

@@ -16,10 +16,12 @@ from galaxyloop.checkpoint import (
     Normalisation,
     save_checkpoint,
 )
+from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.encoders import build_encoder
+from galaxyloop.devices import choose_device, repeatable
+from galaxyloop.encoders import N_BANDS, build_encoder
 from galaxyloop.heads import VoteHead
-from galaxyloop.objectives.votes import VotesObjective
+from galaxyloop.objectives import find_objective
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.config import SupervisedRun
 from galaxyloop.training.data import (
@@ -29,11 +31,9 @@ from galaxyloop.training.data import (
     select_split,
 )
 from galaxyloop.training.environment import (
-    choose_device,
     choose_precision,
     describe_environment,
     quiet_lightning,
-    repeatable,
 )
 from galaxyloop.training.prior import fit_prior, start_at
 from galaxyloop.training.state import RunState, is_finished, load_state, save_state
@@ -46,6 +46,8 @@ class RunHooks(TypedDict, total=False):
 
     state_directory: Path | None
     """Where the run's state is saved and looked for, so that it can be resumed."""
+    on_saved: Callable[[Path], None] | None
+    """Called with the file of the state each time it is saved."""
     on_epoch: Callable[[dict[str, float]], None] | None
     """Called with each row of the log as it is made."""
 
@@ -62,8 +64,8 @@ def pretrain_supervised(
     """Train an encoder and a vote head from the votes of the split ``train``.
 
     The weights of the epoch with the lowest loss on the split ``validation`` are written. The
-    same data, config, machine, build and number of threads give the same bytes, also when the
-    run is cut short and started again with the same ``state_directory``.
+    same labelled galaxies, config, machine, build and threads give the same bytes, whatever
+    other cutouts there are, also when a run that was cut short is resumed.
 
     Args:
         cutouts: uint8 images of one size.
@@ -71,23 +73,21 @@ def pretrain_supervised(
         splits: ``id_str`` and ``split``.
         tree: the questions; several campaigns make one tree with ``combine_trees``.
         run: everything else that decides the result.
-        directory: of the checkpoint; it appears when it is complete.
-        **hooks: ``state_directory`` to be resumable, ``on_epoch`` for live figures.
-
-    Returns:
-        The checkpoint's directory.
+        directory: of the checkpoint, which is returned; it appears when it is complete.
+        **hooks: see ``RunHooks``.
 
     Raises:
         TrainingDivergedError: a loss is not finite.
         NoTrainingDataError: no galaxy of a split has a cutout and votes.
         VoteTableError: the votes lack an answer of the tree.
         CheckpointError: the directory is not empty, or the state is another run's.
+        ConfigError: the encoder does not take images of this size.
     """
     train = select_split(cutouts, votes, splits, tree, "train")
     validation = select_split(cutouts, votes, splits, tree, "validation")
     data = _describe_data(train, validation)
     fingerprint = _digest({"run": run.to_dict(), "data": data, "tree": tree.to_json()})
-    with repeatable(run.training):
+    with repeatable(run.training.n_threads):
         model = new_model(train, tree, run)
         state = load_state(hooks.get("state_directory"), fingerprint)
         environment = train_model(model, (train, validation), run, state, hooks)
@@ -96,7 +96,11 @@ def pretrain_supervised(
 
 
 def new_model(galaxies: LabelledCutouts, tree: DecisionTree, run: SupervisedRun) -> GalaxyModel:
-    """A model with first weights drawn from the seed and the data's normalisation."""
+    """A model with first weights drawn from the seed and the data's normalisation.
+
+    Raises:
+        ConfigError: the encoder does not take images of this size.
+    """
     with seeded(run.training.seed, _WEIGHTS_STREAM):
         encoder = build_encoder(run.encoder, run.pretrained)
         head = VoteHead(encoder.n_features, len(tree.columns), run.objective.dropout_rate)
@@ -106,7 +110,9 @@ def new_model(galaxies: LabelledCutouts, tree: DecisionTree, run: SupervisedRun)
         published: Any = encoder.network.pretrained_cfg
         normalisation = Normalisation(list(published["mean"]), list(published["std"]))
     image_size_px = galaxies.read(np.zeros(1, dtype=np.int64)).images.shape[1]
-    return GalaxyModel(encoder, head, tree, image_size_px, normalisation)
+    model = GalaxyModel(encoder, head, tree, image_size_px, normalisation)
+    _check_takes_images(model)
+    return model
 
 
 def train_model(
@@ -121,33 +127,61 @@ def train_model(
     Returns:
         Versions, device and precision.
     """
-    device = choose_device(run.training)
+    device = choose_device(run.training.device)
     precision = choose_precision(run.training, device)
     with quiet_lightning():
         from galaxyloop.training.callbacks import EpochBar, RunKeeper
         from galaxyloop.training.loop import TrainingLoop, fit
 
-        objective = VotesObjective(model)
+        objective = find_objective(run.objective_name)(model)
         if run.training.channels_last:
             objective.to(memory_format=torch.channels_last)
         if state.weights:
             objective.load_state_dict(state.weights)
         if not is_finished(state, run.training):
-            directory = hooks.get("state_directory")
-            save = None if directory is None else lambda now: save_state(now, directory)
             module = TrainingLoop(objective, *galaxies, (run.training, run.augment), state)
-            keeper = RunKeeper(module, save, hooks.get("on_epoch"))
+            keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
             fit(module, [keeper, EpochBar(module)], device, precision)
         if state.best_weights:
             objective.load_state_dict(state.best_weights)
     return describe_environment(device, precision)
 
 
+def _saver(hooks: RunHooks) -> Callable[[RunState], None] | None:
+    """What saves a state and tells the caller; None where nobody asked for states."""
+    directory, on_saved = hooks.get("state_directory"), hooks.get("on_saved")
+    if directory is None:
+        return None
+
+    def save(state: RunState) -> None:
+        path = save_state(state, directory)
+        if on_saved is not None:
+            on_saved(path)
+
+    return save
+
+
+@torch.no_grad()
+def _check_takes_images(model: GalaxyModel) -> None:
+    """Run one black image through, so that what does not fit is said before anything is read."""
+    side = model.image_size_px
+    model.eval()
+    problem = ""
+    try:
+        model(torch.zeros(1, N_BANDS, side, side))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        problem = str(error).strip() or type(error).__name__
+    model.train()
+    require(
+        not problem,
+        f"encoder '{model.encoder.name}' does not take images of {side} x {side} px: {problem}; "
+        "choose an encoder for that size, or set image_size_px in CutoutConfig to its size",
+    )
+
+
 def _describe_data(train: LabelledCutouts, validation: LabelledCutouts) -> dict[str, Any]:
-    """Numbers and digests of what is trained on; the newest of two shards is the last."""
-    shards = getattr(train.cutouts, "shards", ())
+    """Numbers and digests of what is trained on, and of nothing else."""
     return {
-        "cutouts_digest": _digest({"shards": [shard.digest for shard in shards]}),
         "n_train": len(train),
         "n_validation": len(validation),
         "train_digest": train.digest(),

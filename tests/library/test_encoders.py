@@ -7,6 +7,19 @@ from galaxyloop.encoders import ENCODERS, build_encoder
 from galaxyloop.errors import PretrainedWeightsError, UnknownNameError
 
 
+def test_build_encoder__a_mistake_in_building_is_no_failed_download(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("kernel size must be odd")
+
+    monkeypatch.setattr("timm.create_model", broken)
+    with pytest.raises(RuntimeError, match="^kernel size must be odd$"):
+        build_encoder("resnet10t")
+    with pytest.raises(PretrainedWeightsError, match="cannot be fetched: kernel size"):
+        build_encoder("resnet10t", pretrained=True)
+
+
 @pytest.mark.parametrize("name", [*ENCODERS, "resnet10t", "mobilenetv3_small_050"])
 def test_build_encoder__gives_one_feature_vector_a_galaxy(name: str) -> None:
     encoder = build_encoder(name).eval()

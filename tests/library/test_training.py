@@ -12,18 +12,20 @@ import torch
 from galaxyloop.augment import AugmentConfig, plain_views
 from galaxyloop.checkpoint import checkpoint_digest, load_checkpoint, load_checkpoint_config
 from galaxyloop.config import ConfigError
+from galaxyloop.devices import choose_device, repeatable
 from galaxyloop.dirichlet import vote_fractions
 from galaxyloop.errors import (
     CheckpointError,
     NoTrainingDataError,
     TrainingDivergedError,
+    UnknownNameError,
     VoteTableError,
 )
 from galaxyloop.objectives import VotesObjective
 from galaxyloop.training import SupervisedRun, TrainingConfig, pretrain_supervised
 from galaxyloop.training.config import PRECISIONS
 from galaxyloop.training.data import EpochBatches, select_split, shuffled
-from galaxyloop.training.environment import choose_precision, repeatable
+from galaxyloop.training.environment import choose_precision
 from galaxyloop.training.schedule import learning_rate_at
 from galaxyloop.training.state import STATE
 from tests.library.training_data import TREE, ArrayCutouts, toy_survey
@@ -67,6 +69,59 @@ def test_pretrain_supervised__does_not_touch_the_global_generators(tmp_path: Pat
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
 
 
+def test_pretrain_supervised__galaxies_without_votes_change_no_byte(
+    trained: Path, tmp_path: Path
+) -> None:
+    cutouts, votes, splits = toy_survey(200)
+    order = np.random.default_rng(1).permutation(260)
+    ids = np.concatenate([cutouts.id_strs, [f"new{i}" for i in range(60)]])
+    images = np.concatenate([cutouts.images, cutouts.images[:60]])
+    grown = ArrayCutouts(images[order], ids[order])
+    all_splits = pd.DataFrame({"id_str": ids, "split": [*splits["split"], *["train"] * 60]})
+    shuffled_votes = votes.sample(frac=1, random_state=2)
+    path = pretrain_supervised(grown, shuffled_votes, all_splits, TREE, RUN, tmp_path / "grown")
+    assert checkpoint_digest(path) == checkpoint_digest(trained)
+
+
+def test_pretrain_supervised__one_other_pixel_is_another_checkpoint(
+    trained: Path, tmp_path: Path
+) -> None:
+    cutouts, votes, splits = toy_survey(200)
+    cutouts.images[0, 0, 0, 0] ^= 1
+    path = pretrain_supervised(cutouts, votes, splits, TREE, RUN, tmp_path / "other")
+    assert load_checkpoint_config(path)["data"] != load_checkpoint_config(trained)["data"]
+
+
+def test_pretrain_supervised__says_that_the_encoder_takes_another_size(tmp_path: Path) -> None:
+    run = replace(RUN, encoder="vit_tiny_patch16_224")
+    message = r"'vit_tiny_patch16_224' does not take images of 16 x 16 px.*image_size_px"
+    with pytest.raises(ConfigError, match=message):
+        pretrain(tmp_path / "c", run, n_galaxies=40)
+
+
+def test_pretrain_supervised__an_error_before_the_first_epoch_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise StorageGoneError
+
+    monkeypatch.setattr("torch.optim.AdamW", gone)
+    with pytest.raises(StorageGoneError):
+        pretrain(tmp_path / "c", n_galaxies=40)
+
+
+def test_supervised_run__refuses_an_unknown_objective() -> None:
+    with pytest.raises(UnknownNameError, match="no objective 'vote'; choose one of: votes"):
+        SupervisedRun(objective_name="vote")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_choose_device__refuses_cuda_where_there_is_none() -> None:
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="no CUDA device is visible"):
+        choose_device("cuda")
+
+
 @dataclass
 class VanishingCutouts(ArrayCutouts):
     """Storage that is gone after some reads."""
@@ -80,11 +135,11 @@ class VanishingCutouts(ArrayCutouts):
         return super().read(positions)
 
 
-@pytest.mark.parametrize("n_reads", [5, 8, 12, 14])
+@pytest.mark.parametrize("n_reads", [7, 10, 14, 16])
 def test_pretrain_supervised__cut_short_and_resumed_equals_uninterrupted(
     trained: Path, tmp_path: Path, n_reads: int
 ) -> None:
-    # Two reads come before training; an epoch reads 5 batches for training and 1 for validation.
+    # Four reads come before training; an epoch reads 5 batches for training and 1 for validation.
     run = replace(RUN, training=replace(SHORT, save_every_steps=2))
     states = tmp_path / "states"
     cutouts, votes, splits = toy_survey(200)
@@ -104,7 +159,7 @@ def test_pretrain_supervised__cut_short_and_resumed_equals_uninterrupted(
     expected = pd.read_parquet(trained / "log.parquet").drop(columns="seconds")
     pd.testing.assert_frame_equal(log, expected)
     # It went on instead of starting again.
-    assert n_steps >= (n_reads - 2) // 6 * 5
+    assert n_steps >= (n_reads - 4) // 6 * 5
     assert [row["epoch"] for row in rows] == list(range(state["epoch"], 3))
 
 
@@ -113,7 +168,7 @@ def test_pretrain_supervised__a_cut_in_mid_epoch_leaves_a_state_in_mid_epoch(
 ) -> None:
     run = replace(RUN, training=replace(SHORT, save_every_steps=2))
     cutouts, votes, splits = toy_survey(200)
-    vanishing = VanishingCutouts(cutouts.images, cutouts.id_strs, 12)
+    vanishing = VanishingCutouts(cutouts.images, cutouts.id_strs, 14)
     with pytest.raises(StorageGoneError):
         pretrain_supervised(
             vanishing, votes, splits, TREE, run, tmp_path / "cut", state_directory=tmp_path
@@ -244,8 +299,8 @@ def test_epoch_batches__go_through_every_galaxy_once_in_steps_of_equal_size() ->
     batches = list(EpochBatches(galaxies, 32, order))
     assert [len(batch.galaxies) for batch in batches] == [25, 25, 25]
     seen = np.concatenate([batch.galaxies for batch in batches])
-    np.testing.assert_array_equal(seen, galaxies.positions[order])
-    np.testing.assert_array_equal(np.sort(seen), galaxies.positions)
+    np.testing.assert_array_equal(seen, galaxies.numbers[order])
+    np.testing.assert_array_equal(np.sort(seen), np.sort(galaxies.numbers))
     rest = list(EpochBatches(galaxies, 32, order, n_skipped=2))
     np.testing.assert_array_equal(rest[0].galaxies, batches[2].galaxies)
     assert torch.equal(rest[0].images, batches[2].images)
@@ -269,7 +324,7 @@ def test_choose_precision__obeys_the_config() -> None:
 
 def test_repeatable__restores_threads_and_kernels() -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with repeatable(TrainingConfig(n_threads=before[0] + 1)):
+    with repeatable(before[0] + 1):
         assert torch.get_num_threads() == before[0] + 1
         assert torch.are_deterministic_algorithms_enabled()
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before

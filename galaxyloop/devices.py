@@ -1,0 +1,66 @@
+"""Where networks run, and what makes them give the same bytes again."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from galaxyloop.config import require
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; auto takes an accelerator if there is one.
+
+    Raises:
+        ConfigError: cuda is asked for and there is none, or the name is unknown.
+    """
+    require(name in DEVICES, f"device must be one of {', '.join(DEVICES)}, got {name}")
+    has_cuda = torch.cuda.is_available()
+    is_there = has_cuda or name != "cuda"
+    require(is_there, "device is 'cuda' and no CUDA device is visible; take 'auto' or 'cpu'")
+    return torch.device("cuda", 0) if has_cuda and name != "cpu" else torch.device("cpu")
+
+
+@contextlib.contextmanager
+def repeatable(n_threads: int | None) -> Iterator[None]:
+    """Fixed threads and deterministic kernels inside; everything as before outside."""
+    threads_before = torch.get_num_threads()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    was_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    was_benchmark = torch.backends.cudnn.benchmark
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    # Without it cuBLAS is not deterministic; it is read when the first handle is made.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Warn only: some timm networks have no deterministic backward pass on an accelerator.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.use_deterministic_algorithms(was_deterministic, warn_only=was_warn_only)
+        torch.backends.cudnn.benchmark = was_benchmark
+
+
+@contextlib.contextmanager
+def predicting(model: nn.Module, n_threads: int | None) -> Iterator[None]:
+    """The model is on the best device inside, repeatably; back where it was outside.
+
+    Convolutions in "float32" are just that: an accelerator's shortened float32 would make a
+    galaxy's posterior depend on its batch by more than rounding.
+    """
+    home = next(model.parameters()).device
+    was_shortened = torch.backends.cudnn.allow_tf32
+    with repeatable(n_threads):
+        torch.backends.cudnn.allow_tf32 = False
+        model.to(choose_device())
+        try:
+            yield
+        finally:
+            model.to(home)
+            torch.backends.cudnn.allow_tf32 = was_shortened
