@@ -4,11 +4,18 @@ from flytekit import task
 
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
-from schemas.artefacts import Checkpoint, CutoutShard, Evaluation, EvaluationDirectory, VoteTable
+from schemas.artefacts import (
+    Checkpoint,
+    CutoutShard,
+    Evaluation,
+    EvaluationDirectory,
+    SurveyVersion,
+    VoteTable,
+)
 from schemas.splits import KeyedSplits
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_cutouts
-from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, cached
+from tasks.resources import ACCELERATOR, GPU_IMAGE, LABELLED, NETWORK, RETRIES, cached
 
 
 @task(
@@ -16,17 +23,22 @@ from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, cached
     requests=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
-    cache=cached("evaluate"),
+    cache=cached("evaluate", ignored_inputs=LABELLED),
 )
 def evaluate(
     checkpoint: Checkpoint,
+    data_digest: str,
+    survey: SurveyVersion,
     shards: list[CutoutShard],
     votes: VoteTable,
     splits: KeyedSplits,
     posterior: PosteriorConfig,
     metrics: MetricsConfig,
 ) -> Evaluation:
-    """Predict the test galaxies and compare with their votes."""
+    """Predict the test galaxies and compare with their votes.
+
+    ``data_digest`` is what ``digest_labels`` says of survey, shards, votes and splits.
+    """
     from galaxyloop.checkpoint import load_checkpoint
     from galaxyloop.evaluation import evaluate_checkpoint
     from galaxyloop.vote_tables import load_votes
@@ -34,7 +46,7 @@ def evaluate(
     directory = new_directory("evaluation")
     digest = evaluate_checkpoint(
         load_checkpoint(checkpoint.download()),
-        open_cutouts(shards),
+        open_cutouts(shards, survey),
         load_votes(votes.download()),
         splits,
         (posterior, metrics),

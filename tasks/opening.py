@@ -1,9 +1,12 @@
 """Artefacts as the library's own objects: what a task unwraps before it calls the library."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from galaxyloop.shards import CutoutCollection, CutoutShard
+from flytekit import FlyteContextManager
+
+from galaxyloop.shards import CutoutCollection, CutoutShard, ShardSummary
 from galaxyloop.surveys import SurveyVersion
 from schemas.artefacts import CutoutShardDirectory, PredictionDirectory, SurveyVersionDirectory
 
@@ -18,9 +21,31 @@ def open_shards(shards: Sequence[CutoutShardDirectory]) -> list[CutoutShard]:
     return [CutoutShard.open(shard.download()) for shard in shards]
 
 
-def open_cutouts(shards: Sequence[CutoutShardDirectory]) -> CutoutCollection:
-    """The cutouts of several shards as one collection."""
-    return CutoutCollection(open_shards(shards))
+def open_cutouts(
+    shards: Sequence[CutoutShardDirectory], survey: SurveyVersionDirectory
+) -> CutoutCollection:
+    """The cutouts of the galaxies that are in the survey now, as one collection."""
+    return CutoutCollection(open_shards(shards), open_survey(survey).alive)
+
+
+def open_indexes(
+    shards: Sequence[CutoutShardDirectory], survey: SurveyVersionDirectory
+) -> CutoutCollection:
+    """As ``open_cutouts``, but the pixels stay where they are: only the index can be read."""
+    return CutoutCollection([_open_index(shard) for shard in shards], open_survey(survey).alive)
+
+
+def _open_index(shard: CutoutShardDirectory) -> CutoutShard:
+    """A shard of which two small files are here."""
+    access = FlyteContextManager.current_context().file_access
+    directory = Path(shard.uri)
+    if access.is_remote(shard.uri):
+        directory = Path(access.get_random_local_directory()) / shard.digest
+        for name in ("shard.json", "index.parquet"):
+            access.get_data(f"{shard.uri}/{name}", str(directory / name))
+    summary = json.loads((directory / "shard.json").read_text())
+    del summary["format"]
+    return CutoutShard(directory, ShardSummary(**summary))
 
 
 def prediction_files(predictions: Sequence[PredictionDirectory]) -> list[Path]:

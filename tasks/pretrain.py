@@ -3,11 +3,34 @@
 from flytekit import task
 
 from galaxyloop.training.config import SupervisedRun
-from schemas.artefacts import Checkpoint, CheckpointDirectory, CutoutShard, VoteTable
+from schemas.artefacts import (
+    Checkpoint,
+    CheckpointDirectory,
+    CutoutShard,
+    SurveyVersion,
+    VoteTable,
+)
 from schemas.splits import KeyedSplits
 from tasks.local_run import keep, new_directory
-from tasks.opening import open_cutouts
-from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, cached
+from tasks.opening import open_cutouts, open_indexes
+from tasks.resources import ACCELERATOR, GPU_IMAGE, LABELLED, NETWORK, RETRIES, TABLES, cached
+from tasks.resuming import resumable
+
+
+@task(requests=TABLES)
+def digest_labels(
+    survey: SurveyVersion, shards: list[CutoutShard], votes: VoteTable, splits: KeyedSplits
+) -> str:
+    """What training and evaluation are keyed on: a digest of the labelled galaxies alone.
+
+    Never cached; new galaxies without votes leave it as it is.
+    """
+    from galaxyloop import vote_tables
+    from galaxyloop.training.labels import digest_labels as digest
+
+    directory = votes.download()
+    table, tree = vote_tables.load_votes(directory), vote_tables.load_vote_tree(directory)
+    return digest(open_indexes(shards, survey), table, splits, tree)
 
 
 @task(
@@ -17,20 +40,30 @@ from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, cached
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("pretrain_supervised"),
+    cache=cached("pretrain_supervised", ignored_inputs=LABELLED),
 )
 def pretrain_supervised(
-    shards: list[CutoutShard], votes: VoteTable, splits: KeyedSplits, run: SupervisedRun
+    data_digest: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    splits: KeyedSplits,
+    run: SupervisedRun,
 ) -> Checkpoint:
-    """Train an encoder and a vote head on the volunteers' votes."""
+    """Train an encoder and a vote head on the volunteers' votes; goes on where it was cut short.
+
+    ``data_digest`` is what ``digest_labels`` says of the other inputs.
+    """
     from galaxyloop import checkpoint, training, vote_tables
 
-    directory = training.pretrain_supervised(
-        open_cutouts(shards),
-        vote_tables.load_votes(votes.download()),
-        splits,
-        vote_tables.load_vote_tree(votes.download()),
-        run,
-        new_directory("checkpoint"),
-    )
-    return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+    with resumable("pretrain_supervised", data_digest, run.to_json()) as hooks:
+        directory = training.pretrain_supervised(
+            open_cutouts(shards, survey),
+            vote_tables.load_votes(votes.download()),
+            splits,
+            vote_tables.load_vote_tree(votes.download()),
+            run,
+            new_directory("checkpoint"),
+            **hooks,
+        )
+        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))

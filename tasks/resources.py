@@ -24,17 +24,27 @@ RETRIES = 3
 """Attempts after the first, used only for what can pass on a second try."""
 
 CODE_VERSIONS = {
-    "cut_out_chunk": "1",
-    "pretrain_supervised": "1",
-    "evaluate": "1",
-    "predict_shard": "1",
+    "cut_out_chunk": "2",
+    "pretrain_supervised": "2",
+    "evaluate": "2",
+    "predict_shard": "2",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 
 
-def cached(task_name: str) -> Cache:
-    """The cache setting of a task: keyed on content, config and its explicit code version."""
-    return Cache(version=CODE_VERSIONS[task_name], serialize=True)
+LABELLED = ("survey", "shards", "votes", "splits")
+"""Inputs that ``data_digest`` stands for in the key of a task that learns from labels."""
+
+
+def cached(task_name: str, ignored_inputs: tuple[str, ...] = ()) -> Cache:
+    """The cache setting of a task: keyed on content, config and its explicit code version.
+
+    Args:
+        task_name: one of ``CODE_VERSIONS``.
+        ignored_inputs: are left out of the key, because they change no result, or because another
+            input is a digest of the part of them that the task uses.
+    """
+    return Cache(version=CODE_VERSIONS[task_name], serialize=True, ignored_inputs=ignored_inputs)
 
 
 @contextmanager

@@ -42,9 +42,14 @@ def train_and_evaluate(
         metrics: how held-out predictions are judged.
         purpose: what the training is for, as the run's tag says.
     """
-    checkpoint = training.pretrain_supervised(shards=shards, votes=votes, splits=splits, run=run)
+    digest = training.digest_labels(survey=survey, shards=shards, votes=votes, splits=splits)
+    checkpoint = training.pretrain_supervised(
+        data_digest=digest, survey=survey, shards=shards, votes=votes, splits=splits, run=run
+    )
     evaluation = evaluate(
         checkpoint=checkpoint,
+        data_digest=digest,
+        survey=survey,
         shards=shards,
         votes=votes,
         splits=splits,
