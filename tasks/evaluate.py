@@ -23,7 +23,7 @@ from tasks.resources import ACCELERATOR, GPU_IMAGE, LABELLED, NETWORK, RETRIES, 
     requests=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
-    cache=cached("evaluate", ignored_inputs=LABELLED),
+    cache=cached("evaluate", ignored=LABELLED),
 )
 def evaluate(
     checkpoint: Checkpoint,

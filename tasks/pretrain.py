@@ -40,7 +40,7 @@ def digest_labels(
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("pretrain_supervised", ignored_inputs=LABELLED),
+    cache=cached("pretrain_supervised", ignored=LABELLED),
 )
 def pretrain_supervised(
     data_digest: str,

@@ -36,15 +36,15 @@ LABELLED = ("survey", "shards", "votes", "splits")
 """Inputs that ``data_digest`` stands for in the key of a task that learns from labels."""
 
 
-def cached(task_name: str, ignored_inputs: tuple[str, ...] = ()) -> Cache:
+def cached(task_name: str, ignored: tuple[str, ...] = ()) -> Cache:
     """The cache setting of a task: keyed on content, config and its explicit code version.
 
     Args:
         task_name: one of ``CODE_VERSIONS``.
-        ignored_inputs: are left out of the key, because they change no result, or because another
+        ignored: are left out of the key, because they change no result, or because another
             input is a digest of the part of them that the task uses.
     """
-    return Cache(version=CODE_VERSIONS[task_name], serialize=True, ignored_inputs=ignored_inputs)
+    return Cache(version=CODE_VERSIONS[task_name], serialize=True, ignored_inputs=ignored)
 
 
 @contextmanager
