@@ -141,9 +141,15 @@ def read_catalogue_provenance(path: Path) -> CatalogueProvenance:
     """Where a catalogue comes from, by its footer.
 
     Raises:
-        CatalogueError: the footer does not say.
+        CatalogueError: there is no such file, it is no parquet, or its footer does not say.
     """
-    footer = pq.read_schema(path).metadata or {}
+    try:
+        footer = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid) as error:
+        found = "is no parquet file" if path.is_file() else "is no file"
+        raise CatalogueError(
+            f"{path} {found} that can be read; give the catalogue.parquet of a round"
+        ) from error
     texts = {key.decode(): value.decode() for key, value in footer.items()}
     names = [field.name for field in dataclasses.fields(CatalogueProvenance)]
     missing = [name for name in names if FOOTER_PREFIX + name not in texts]

@@ -1,13 +1,17 @@
 """The console command: the library's face for what needs no workflow."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from galaxyloop import __version__
 from galaxyloop.campaigns import CAMPAIGNS, find_campaign
-from galaxyloop.errors import GalaxyloopError
+from galaxyloop.errors import ConfigError, GalaxyloopError
+from galaxyloop.settings import SETTINGS, describe_settings
+
+if TYPE_CHECKING:
+    from galaxyloop.synthetic import SimulationConfig
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,8 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     try:
         _COMMANDS[options.command](options)
-    except (GalaxyloopError, FileExistsError) as error:
-        print(f"galaxyloop: {error}", file=sys.stderr)
+    except (GalaxyloopError, OSError) as error:
+        print(f"galaxyloop: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
 
@@ -31,7 +35,7 @@ def simulate(options: argparse.Namespace) -> None:
 
     config = SimulationConfig.from_yaml(options.config) if options.config else SimulationConfig()
     written = options.directory / "simulation.json"
-    if written.is_file() and json.loads(written.read_text()) == config.to_dict():
+    if written.is_file() and _simulation_in(written) == config:
         print(f"{options.directory} holds this simulated survey already")
         return
     write_survey(config, options.directory)
@@ -63,8 +67,6 @@ def show_provenance(options: argparse.Namespace) -> None:
 
 def show_settings(options: argparse.Namespace) -> None:
     """What a stage can be told, with defaults and meaning."""
-    from galaxyloop.settings import describe_settings
-
     print(describe_settings(options.stage))
 
 
@@ -77,19 +79,40 @@ _COMMANDS = {
 }
 
 
+def _simulation_in(path: Path) -> "SimulationConfig":
+    """The config of a survey simulated earlier; never take a stranger's file for one."""
+    from galaxyloop.synthetic import SimulationConfig
+
+    try:
+        return SimulationConfig.from_json(path.read_text(encoding="utf-8", errors="replace"))
+    except ConfigError as error:
+        raise ConfigError(
+            f"{path} is not of a simulated survey ({error}); choose another directory"
+        ) from error
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong; the system's own errors come with a number and no remedy."""
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename else ""
+        return f"{named}{error.strerror}; choose another place or check its permissions"
+    return str(error)
+
+
 def _parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser("galaxyloop", description="Galaxy morphology from votes.")
     parser.add_argument("--version", action="version", version=f"galaxyloop {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # A metavar as long as the longest command keeps each command's help on its own line.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND [NAME]")
     command = commands.add_parser("simulate", help="write a simulated survey with known truth")
-    command.add_argument("directory", type=Path)
-    command.add_argument("--config", type=Path, help="YAML of a SimulationConfig")
+    command.add_argument("directory", type=Path, help="where to; new, empty, or simulated before")
+    command.add_argument("--config", type=Path, help="YAML of what `settings simulation` lists")
     commands.add_parser("campaigns", help="list the campaigns")
     command = commands.add_parser("tree", help="show a campaign's questions and answers")
-    command.add_argument("campaign")
+    command.add_argument("campaign", help="a name that `campaigns` lists")
     command = commands.add_parser("settings", help="list what a stage can be told")
-    command.add_argument("stage", help="a config input of a workflow: ingest, cutouts, run ...")
+    command.add_argument("stage", help=f"one of {', '.join(SETTINGS)}")
     command = commands.add_parser("provenance", help="show how a catalogue was made")
-    command.add_argument("catalogue", type=Path)
+    command.add_argument("catalogue", type=Path, help="its parquet file")
     return parser

@@ -40,16 +40,25 @@ class StrictConfig:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{cls.__name__} must be a JSON object: {error}") from error
-        return cls.from_dict(data)
+        return typing.cast(C, _build(cls, data, cls.__name__))
 
     @classmethod
     def from_yaml(cls: type[C], path: str | Path) -> C:
-        """Read the config from a YAML file."""
+        """Read the config from a YAML file.
+
+        Raises:
+            ConfigError: there is no such file, it is no YAML, or it holds no such config.
+        """
         try:
-            data = yaml.safe_load(Path(path).read_text())
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} must hold YAML for {cls.__name__}: {error}") from error
-        return cls.from_dict(data or {})
+            data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read ({error.strerror}); give a YAML file of {cls.__name__}"
+            ) from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            told = " ".join(str(error).split())
+            raise ConfigError(f"{path} must hold YAML for {cls.__name__}: {told}") from error
+        return typing.cast(C, _build(cls, {} if data is None else data, cls.__name__))
 
     def to_dict(self) -> dict[str, Any]:
         """The config as plain nested values."""
