@@ -2,7 +2,6 @@
 
 from galaxyloop.plots.calibration import plot_calibration, plot_pit_histogram
 from galaxyloop.plots.fractions import plot_predicted_against_observed, plot_rmse_bars
-from galaxyloop.plots.galleries import plot_acquisition_gallery, plot_gallery
 from galaxyloop.plots.learning import plot_learning_curve
 from galaxyloop.plots.style import DARK, LIGHT, Theme, new_figure, paint
 from galaxyloop.plots.vote_posteriors import plot_vote_posterior, plot_vote_posterior_panel
@@ -13,9 +12,7 @@ __all__ = [
     "Theme",
     "new_figure",
     "paint",
-    "plot_acquisition_gallery",
     "plot_calibration",
-    "plot_gallery",
     "plot_learning_curve",
     "plot_pit_histogram",
     "plot_predicted_against_observed",

@@ -1,13 +1,13 @@
 """What a model expects volunteers to say about one galaxy."""
 
-import math
-
 import numpy as np
+import torch
 from jaxtyping import Float, Integer, UInt8
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from galaxyloop.plots.style import BLUE, GREY, ORANGE, tidy
+from galaxyloop.posterior import vote_count_probability
 
 
 def plot_vote_posterior(
@@ -31,7 +31,10 @@ def plot_vote_posterior(
     """
     n_votes = int(votes.sum())
     shown = n_votes or 40
-    single = beta_binomial(concentrations[:, answer], concentrations.sum(axis=1), shown)
+    counted = concentrations[:, answer].astype(np.float64)
+    rest = np.delete(concentrations, answer, axis=1).sum(axis=1, dtype=np.float64)
+    pairs = torch.from_numpy(np.stack([counted, rest], axis=1))
+    single = vote_count_probability(pairs, shown).numpy()
     mixture = single.mean(axis=0)
     k = np.arange(shown + 1)
     ax.plot(k, single.T, color=GREY, linewidth=0.6, alpha=0.55)
@@ -55,38 +58,7 @@ def plot_vote_posterior_panel(
     axes: tuple[Axes, Axes],
 ) -> tuple[Axes, Axes]:
     """A galaxy on the first axis, beside it its vote posterior (``plot_vote_posterior``)."""
-    show_image(image, axes[0])
+    axes[0].imshow(image, interpolation="bilinear")
+    axes[0].set_axis_off()
     plot_vote_posterior(concentrations, votes, answer, axes[1])
     return axes
-
-
-def show_image(image: UInt8[np.ndarray, "y x band"], ax: Axes) -> Axes:
-    """An image without axis lines."""
-    ax.imshow(image, interpolation="bilinear")
-    ax.set_axis_off()
-    return ax
-
-
-def beta_binomial(
-    concentration: Float[np.ndarray, " sample"],
-    total: Float[np.ndarray, " sample"],
-    n_votes: int,
-) -> Float[np.ndarray, "sample k"]:
-    """Probability of k = 0..N votes for one answer, the others taken together.
-
-    Args:
-        concentration: Dirichlet parameter of the answer, > 0.
-        total: sum over all answers of the question, > concentration.
-        n_votes: N.
-    """
-    k = np.arange(n_votes + 1)
-    first = concentration.astype(np.float64)[:, None]
-    rest = total.astype(np.float64)[:, None] - first
-    choices = _log_gamma(n_votes + 1.0) - _log_gamma(k + 1.0) - _log_gamma(n_votes - k + 1.0)
-    together = _log_gamma(k + first) + _log_gamma(n_votes - k + rest)
-    together = together - _log_gamma(n_votes + first + rest)
-    alone = _log_gamma(first + rest) - _log_gamma(first) - _log_gamma(rest)
-    return np.asarray(np.exp(choices + together + alone), dtype=np.float64)
-
-
-_log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])

@@ -1,7 +1,5 @@
 """Plots: what they show is what the tables say."""
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from galaxyloop import plots
-from galaxyloop.plots.vote_posteriors import beta_binomial
 
 
 def test_new_figure__has_as_many_axes_as_asked() -> None:
@@ -18,23 +15,14 @@ def test_new_figure__has_as_many_axes_as_asked() -> None:
     assert len(axes) == 6
 
 
-def test_beta_binomial__equals_a_number_worked_by_hand() -> None:
-    # Beta(1, 1) makes all k equally probable; Beta(2, 1) grows as k + 1.
-    flat, rising = beta_binomial(np.array([1.0, 2.0]), np.array([2.0, 3.0]), 4)
+def test_plot_vote_posterior__equals_numbers_worked_by_hand() -> None:
+    # Beta(1, 1) makes all counts equally probable; Beta(2, 1) grows as k + 1.
+    _, (ax,) = plots.new_figure(3.0, 2.0)
+    plots.plot_vote_posterior(np.array([[1.0, 1.0], [2.0, 1.0]]), np.array([3, 1]), 0, ax)
+    flat, rising, mixture, _ = (np.asarray(line.get_ydata(), dtype=float) for line in ax.lines)
     np.testing.assert_allclose(flat, np.full(5, 0.2), rtol=1e-12)
     np.testing.assert_allclose(rising, np.arange(1, 6) / 15, rtol=1e-12)
-
-
-def test_beta_binomial__sums_to_one_over_all_counts() -> None:
-    concentration = np.array([1.01, 3.5, 100.0])
-    total = beta_binomial(concentration, concentration + np.array([90.0, 1.0, 1.5]), 57)
-    np.testing.assert_allclose(total.sum(axis=1), 1, rtol=1e-10)
-
-
-def test_beta_binomial__tends_to_the_binomial() -> None:
-    binomial = [math.comb(5, k) * 0.3**k * 0.7 ** (5 - k) for k in range(6)]
-    found = beta_binomial(np.array([3e6]), np.array([1e7]), 5)[0]
-    np.testing.assert_allclose(found, binomial, rtol=1e-4)
+    np.testing.assert_allclose(mixture, (flat + rising) / 2, rtol=1e-12)
 
 
 def test_plot_vote_posterior__draws_each_network_the_mixture_and_the_votes() -> None:
@@ -129,23 +117,6 @@ def test_plot_pit_histogram__of_uniform_values_lies_at_one() -> None:
     plots.plot_pit_histogram((np.arange(2000) + 0.5) / 2000, ax)
     heights = [bar.get_height() for bar in ax.containers[0]]
     np.testing.assert_allclose(heights, np.ones(20))
-
-
-def test_plot_gallery__captions_as_many_as_there_are_axes() -> None:
-    _, axes = plots.new_figure(3.0, 3.0, 1, 2)
-    image = np.zeros((4, 4, 3), dtype=np.uint8)
-    plots.plot_gallery([image] * 3, ["a", "b", "c"], axes)
-    assert [ax.texts[0].get_text() for ax in axes] == ["a", "b"]
-
-
-def test_plot_acquisition_gallery__names_the_question_and_the_information() -> None:
-    table = pd.DataFrame(
-        {"rank": [1], "most_informative_question": ["bar-toy"], "information_nats": [0.25]}
-    )
-    _, axes = plots.new_figure(3.0, 3.0, 1, 2)
-    plots.plot_acquisition_gallery(table, [np.zeros((4, 4, 3), dtype=np.uint8)], axes)
-    assert axes[0].texts[0].get_text() == "1. bar-toy\n0.250 nats"
-    assert not axes[1].images
 
 
 def test_paint__changes_everything_but_the_data() -> None:
