@@ -16,9 +16,9 @@ class SplitConfig(StrictConfig):
     """Shares of the splits."""
 
     validation_share: float = 0.1
-    """Share of groups that choose when training stops, from 0 to 1."""
+    """Share of groups that choose when training stops, above 0 and below 1."""
     test_share: float = 0.2
-    """Share of groups that are only looked at in the end, from 0 to 1."""
+    """Share of groups that are only looked at in the end, above 0 and below 1."""
     n_folds: int = 5
     """Parts for cross-validation, independent of the split."""
     seed: int = 0
@@ -26,9 +26,13 @@ class SplitConfig(StrictConfig):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("validation_share", "test_share"):
+        needs = {
+            "validation_share": "training needs galaxies to know when to stop",
+            "test_share": "evaluation needs galaxies that the training never saw",
+        }
+        for name, reason in needs.items():
             value = getattr(self, name)
-            require(0 <= value < 1, f"{name} must be in [0, 1), got {value}")
+            require(0 < value < 1, f"{name} must be in (0, 1), got {value}; {reason}")
         total = self.validation_share + self.test_share
         require(total < 1, f"validation_share + test_share must be < 1, got {total}")
         require(self.n_folds >= 2, f"n_folds must be >= 2, got {self.n_folds}")
@@ -67,10 +71,14 @@ def fold_split(splits: pd.DataFrame, fold: int) -> pd.DataFrame:
     Of the other folds the validation galaxies stay validation; the former test galaxies train.
 
     Raises:
-        ValueError: there is no such fold.
+        ConfigError: there is no such fold.
     """
-    if fold not in set(splits["fold"]):
-        raise ValueError(f"fold must be one of {sorted(set(splits['fold']))}, got {fold}")
+    folds = sorted(set(splits["fold"]))
+    require(
+        fold in folds,
+        f"fold must be one of {folds}, got {fold}; ask for fewer rounds of cross-validation or "
+        "raise n_folds of the split",
+    )
     split = splits["split"].replace("test", "train").mask(splits["fold"] == fold, "test")
     return splits.assign(split=split)
 

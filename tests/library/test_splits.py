@@ -43,8 +43,8 @@ def test_split_galaxies__added_shuffled_galaxies_move_none() -> None:
 
 
 def test_split_galaxies__larger_test_share_contains_the_smaller() -> None:
-    few = split_galaxies(galaxies_of(1000), SplitConfig(test_share=0.1, validation_share=0.0))
-    many = split_galaxies(galaxies_of(1000), SplitConfig(test_share=0.3, validation_share=0.0))
+    few = split_galaxies(galaxies_of(1000), SplitConfig(test_share=0.1, validation_share=0.05))
+    many = split_galaxies(galaxies_of(1000), SplitConfig(test_share=0.3, validation_share=0.05))
     assert (many["split"][few["split"] == "test"] == "test").all()
 
 
@@ -87,14 +87,18 @@ def test_fold_split__each_galaxy_is_tested_once() -> None:
 
 def test_fold_split__refuses_a_fold_that_is_none() -> None:
     splits = split_galaxies(galaxies_of(100), SplitConfig())
-    with pytest.raises(ValueError, match=r"fold must be one of \[0, 1, 2, 3, 4\], got 5"):
+    with pytest.raises(
+        ConfigError, match=r"one of \[0, 1, 2, 3, 4\], got 5; .* raise n_folds of the split"
+    ):
         fold_split(splits, 5)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"test_share": 1.0}, r"test_share must be in \[0, 1\), got 1.0"),
+        ({"test_share": 1.0}, r"test_share must be in \(0, 1\), got 1.0"),
+        ({"test_share": 0.0}, r"got 0.0; evaluation needs galaxies"),
+        ({"validation_share": 0.0}, r"got 0.0; training needs galaxies"),
         ({"test_share": 0.6, "validation_share": 0.5}, "must be < 1, got 1.1"),
         ({"n_folds": 1}, "n_folds must be >= 2, got 1"),
     ],
