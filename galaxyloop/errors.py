@@ -44,23 +44,38 @@ class ManifestError(GalaxyloopError, ValueError):
 
 
 class NoMatchingVotesError(GalaxyloopError, ValueError):
-    """The ids of the votes and the ids of the manifest have (nearly) nothing in common.
+    """The ids of a vote table and the ids of the manifest have (nearly) nothing in common.
 
     Attributes:
+        source: the vote table.
         n_matching: ids in both.
-        n_votes: ids with votes.
+        n_votes: ids with votes in that table.
         n_galaxies: ids in the manifest.
+        min_matching_share: the bound, a share of the smaller side from 0 to 1.
     """
 
-    def __init__(self, vote_ids: Sequence[str], survey_ids: Sequence[str], n_matching: int) -> None:
-        """Show the counts and an example of each side."""
-        self.n_matching = n_matching
-        self.n_votes = len(vote_ids)
-        self.n_galaxies = len(survey_ids)
+    def __init__(
+        self,
+        source: str,
+        vote_ids: Sequence[str],
+        survey_ids: Sequence[str],
+        min_matching_share: float,
+    ) -> None:
+        """Show the counts, the bound and examples of ids that only one side has."""
+        votes, survey = set(vote_ids), set(survey_ids)
+        self.source = source
+        self.n_matching = len(votes & survey)
+        self.n_votes = len(votes)
+        self.n_galaxies = len(survey)
+        self.min_matching_share = min_matching_share
+        of_votes = [id_str for id_str in vote_ids if id_str not in survey][:3]
+        of_survey = [id_str for id_str in survey_ids if id_str not in votes][:3]
         super().__init__(
-            f"{n_matching} of the {self.n_votes} ids with votes are among the {self.n_galaxies} "
-            f"galaxies of the manifest; votes look like {list(vote_ids[:3])}, the manifest like "
-            f"{list(survey_ids[:3])}; give both the same id_str"
+            f"{self.n_matching} of the {self.n_votes} ids with votes in {source} are among the "
+            f"{self.n_galaxies} galaxies of the manifest, below min_matching_share="
+            f"{min_matching_share:g} of the fewer of the two; only votes have ids like {of_votes}, "
+            f"only the manifest like {of_survey}; give both the same id_str (or set id_column), "
+            "drop the table, or lower min_matching_share"
         )
 
 
@@ -81,16 +96,17 @@ class TooManyRejectsError(GalaxyloopError, ValueError):
         n_read: int,
         max_reject_rate: float,
         reasons: dict[str, int],
+        setting: str = "max_reject_rate",
     ) -> None:
-        """Show the numbers, the bound and the most frequent reasons."""
+        """Show the numbers, the bound, the setting that holds it, and the most frequent reasons."""
         self.n_rejected = n_rejected
         self.n_read = n_read
         self.max_reject_rate = max_reject_rate
         self.reasons = reasons
         counted = "; ".join(f"{count} x {reason}" for reason, count in list(reasons.items())[:5])
         super().__init__(
-            f"{n_rejected} of {n_read} {what} were rejected, more than max_reject_rate="
-            f"{max_reject_rate:g} allows ({counted}); mend the input or raise max_reject_rate"
+            f"{n_rejected} of {n_read} {what} were rejected, more than {setting}="
+            f"{max_reject_rate:g} allows ({counted}); mend the input or raise {setting}"
         )
 
 
@@ -103,7 +119,7 @@ class CheckpointError(GalaxyloopError, ValueError):
 
 
 class CatalogueError(GalaxyloopError, ValueError):
-    """Predictions or a catalogue are damaged, cannot be traced, or belong to another tree."""
+    """Predictions, or a table made from them, are damaged, untraceable, or of another tree."""
 
 
 class PretrainedWeightsError(GalaxyloopError, RuntimeError):

@@ -121,13 +121,13 @@ def count_predictions(path: Path, tree: DecisionTree) -> int:
     return n_rows
 
 
-def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Some columns of a file of predictions, at most a row group at once.
+def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Some columns (None: all) of a file of predictions, at most a row group at once.
 
     The file is closed behind, and not buffered ahead: an open reader keeps all it has read.
     """
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        yield from file.iter_batches(ROW_GROUP_ROWS, columns=list(columns))
+        yield from file.iter_batches(ROW_GROUP_ROWS, columns=columns and list(columns))
 
 
 def write_row_groups(tables: Iterator[pa.Table], schema: pa.Schema, path: Path) -> int:

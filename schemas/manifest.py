@@ -1,4 +1,4 @@
-"""The table of a survey's galaxies: rows under judgement, and the manifest that passed."""
+"""The table of a survey's galaxies, row by row under judgement."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,10 @@ _COLUMNS = ["id_str", "image_uri", "ra_deg", "dec_deg", "survey", "group_id"]
 
 
 class ManifestRows(pa.DataFrameModel):
-    """Manifest rows, each judged by itself; a repeated id is still possible."""
+    """Manifest rows, each judged by itself; ``read_manifest`` sets repeated ids aside.
+
+    ``id_str`` names a galaxy image, ``group_id`` the galaxy it shows.
+    """
 
     id_str: Series[str]
     image_uri: Series[str]
@@ -50,12 +53,6 @@ class ManifestRows(pa.DataFrameModel):
     @pa.dataframe_check(error="absent though ra_deg is given")
     def _has_dec_deg(cls, rows: pd.DataFrame) -> "pd.Series[bool]":
         return rows["dec_deg"].notna() | rows["ra_deg"].isna()
-
-
-class ManifestTable(ManifestRows):
-    """One row a galaxy image; ``id_str`` names it, ``group_id`` the galaxy it shows."""
-
-    id_str: Series[str] = pa.Field(unique=True)
 
 
 _OF_TWO_COLUMNS = {

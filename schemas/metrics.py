@@ -1,28 +1,29 @@
 """How good a model is: question, metric, value, its interval, and over how many galaxies."""
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from galaxyloop.decision_tree import DecisionTree
 from schemas.judgement import failures
 
-ALL_QUESTIONS = "all"
-"""In the ``question`` column: over all questions together."""
-
 
 def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
-    """One row for each question and metric; a value over no galaxies is NaN."""
-    questions = [*tree.question_names, ALL_QUESTIONS]
+    """One row for each question and metric; NaN where nothing could be measured.
+
+    That is over no galaxies, and where the training galaxies give no mean to compare with.
+    """
+    number = pa.Column("float64", pa.Check(np.isfinite, error="must be finite"), nullable=True)
     columns = {
-        "question": pa.Column(str, pa.Check.isin(questions)),
+        "question": pa.Column(str, pa.Check.isin(list(tree.question_names))),
         "metric": pa.Column(str),
-        "value": pa.Column("float64", nullable=True),
-        "low": pa.Column("float64", nullable=True),
-        "high": pa.Column("float64", nullable=True),
+        "value": number,
+        "low": number,
+        "high": number,
         "n_galaxies": pa.Column("int64", pa.Check.ge(0)),
     }
     checks = [
-        pa.Check(_is_measured, error="value must be finite where there are galaxies"),
+        pa.Check(_is_over_galaxies, error="a value over no galaxies must be missing"),
         pa.Check(_is_in_order, error="low must not be above high"),
     ]
     return pa.DataFrameSchema(
@@ -35,9 +36,9 @@ def judge_metrics(table: pd.DataFrame, tree: DecisionTree) -> pd.DataFrame:
     return failures(table, metric_schema(tree))
 
 
-def _is_measured(table: pd.DataFrame) -> "pd.Series[bool]":
-    """A value is missing only where there was nothing to measure."""
-    return table["value"].notna() | (table["n_galaxies"] == 0)
+def _is_over_galaxies(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Nothing is measured on nobody."""
+    return table["value"].isna() | (table["n_galaxies"] > 0)
 
 
 def _is_in_order(table: pd.DataFrame) -> "pd.Series[bool]":

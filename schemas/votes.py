@@ -1,4 +1,4 @@
-"""The tables of votes: a batch as it is read, and the joined table as it is stored."""
+"""The table of votes, batch by batch as it is read."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,7 +9,6 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from galaxyloop.campaigns import Campaign
-from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import VoteTableError
 
 _NOT_MISSING = "the cell is missing; write 0 where nobody answered"
@@ -34,17 +33,6 @@ def batch_schema(campaign: Campaign) -> pa.DataFrameSchema:
         nullable=False,
     )
     columns = {"id_str": pa.Column(str), **dict.fromkeys(campaign.tree.columns, votes)}
-    return pa.DataFrameSchema(columns, strict=True, coerce=False, ordered=True)
-
-
-def vote_table_schema(tree: DecisionTree) -> pa.DataFrameSchema:
-    """The stored table: one row a galaxy, int32 votes in the tree's layout."""
-    votes = pa.Column("int32", pa.Check.ge(0, error=_NOT_NEGATIVE))
-    columns = {
-        "id_str": pa.Column(str, unique=True),
-        "votes_origin": pa.Column(str, pa.Check.isin(["counts", "fractions", "rebuilt"])),
-        **dict.fromkeys(tree.columns, votes),
-    }
     return pa.DataFrameSchema(columns, strict=True, coerce=False, ordered=True)
 
 

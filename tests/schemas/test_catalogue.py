@@ -98,6 +98,14 @@ def test_judge_catalogue__names_the_row_and_the_reason(
     assert set(matching["row"]) == {1}
 
 
+def test_judge_catalogue__tells_a_rule_between_columns_once_a_row(catalogue: pd.DataFrame) -> None:
+    broken = catalogue.assign(**{"bar-toy_no_fraction": np.float32(0.0)})
+    found = judge_catalogue(broken, TREE)
+    of_sum = found[found["reason"].str.contains("must sum to 1")]
+    assert of_sum["row"].tolist() == [0, 1, 2]
+    assert set(of_sum["column"]) == set(of_sum["value"]) == {""}
+
+
 def test_judge_catalogue__refuses_unknown_and_missing_columns(catalogue: pd.DataFrame) -> None:
     renamed = catalogue.rename(columns={"bar-toy_asked": "bar_asked"})
     found = judge_catalogue(renamed, TREE)

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.metrics import evaluate_predictions
 from schemas.metrics import judge_metrics
 
 TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
@@ -14,9 +16,9 @@ TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
 def metrics() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "question": ["bar-toy", "bar-toy", "all"],
-            "metric": ["rmse", "mae", "rmse"],
-            "value": [0.1, np.nan, 0.2],
+            "question": ["bar-toy", "bar-toy", "bar-toy"],
+            "metric": ["rmse", "mae", "rmse_of_mean"],
+            "value": [0.1, np.nan, np.nan],
             "low": [0.05, np.nan, np.nan],
             "high": [0.15, np.nan, np.nan],
             "n_galaxies": [12, 0, 12],
@@ -28,13 +30,26 @@ def test_judge_metrics__accepts_a_metric_over_no_galaxies(metrics: pd.DataFrame)
     assert judge_metrics(metrics, TREE).empty
 
 
+def test_judge_metrics__accepts_what_is_evaluated() -> None:
+    rng = np.random.default_rng(4)
+    concentrations = rng.uniform(1, 20, (5, 30, 2)).astype(np.float32)
+    votes = rng.integers(0, 30, (30, 2))
+    table = evaluate_predictions(torch.from_numpy(concentrations), votes, votes, TREE)
+    assert judge_metrics(table, TREE).empty
+    unasked = evaluate_predictions(torch.from_numpy(concentrations), votes, 0 * votes, TREE)
+    assert judge_metrics(unasked, TREE).empty
+    unanswered = evaluate_predictions(torch.from_numpy(concentrations), 0 * votes, votes, TREE)
+    assert judge_metrics(unanswered, TREE).empty
+
+
 @pytest.mark.parametrize(
     ("column", "values", "reason"),
     [
         ("question", ["bar-toy", "bar-toy", "bulge-toy"], "isin"),
-        ("value", [np.nan, np.nan, 0.2], "value must be finite"),
+        ("value", [np.inf, np.nan, 0.2], "must be finite"),
+        ("value", [0.1, 0.1, 0.2], "a value over no galaxies must be missing"),
         ("low", [0.2, np.nan, np.nan], "low must not be above high"),
-        ("metric", ["rmse", "rmse", "rmse"], "unique"),
+        ("metric", ["rmse", "rmse", "mae"], "unique"),
         ("n_galaxies", [12, -1, 12], "greater_than_or_equal_to(0)"),
     ],
 )

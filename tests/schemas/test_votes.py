@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pandera.errors import SchemaError
 
 from galaxyloop.campaigns import CAMPAIGNS, Campaign, find_campaign
 from galaxyloop.errors import VoteTableError
-from schemas.votes import judge_votes, vote_table_schema
+from schemas.votes import judge_votes
 
 GZ2 = find_campaign("gz2")
 
@@ -76,22 +75,3 @@ def test_judge_votes__refuses_whole_number_types_rather_than_coerce() -> None:
     batch["bar-gz2_yes"] = batch["bar-gz2_yes"].astype("int64")
     with pytest.raises(VoteTableError, match="one float column an answer"):
         judge_votes(batch, GZ2)
-
-
-def stored_table() -> pd.DataFrame:
-    table = batch_of(GZ2).astype(dict.fromkeys(GZ2.tree.columns, "int32"))
-    table.insert(1, "votes_origin", pd.Series(["counts"] * 3, dtype="str"))
-    return table
-
-
-def test_vote_table_schema__passes_a_stored_table() -> None:
-    assert len(vote_table_schema(GZ2.tree).validate(stored_table())) == 3
-
-
-def test_vote_table_schema__refuses_repeated_ids_and_unknown_origins() -> None:
-    repeated = stored_table()
-    repeated.loc[1, "id_str"] = repeated.loc[0, "id_str"]
-    with pytest.raises(SchemaError, match="duplicate"):
-        vote_table_schema(GZ2.tree).validate(repeated)
-    with pytest.raises(SchemaError, match="guessed"):
-        vote_table_schema(GZ2.tree).validate(stored_table().assign(votes_origin="guessed"))
