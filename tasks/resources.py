@@ -41,8 +41,8 @@ def cached(task_name: str, ignored: tuple[str, ...] = ()) -> Cache:
 
     Args:
         task_name: one of ``CODE_VERSIONS``.
-        ignored: are left out of the key, because they change no result, or because another
-            input is a digest of the part of them that the task uses.
+        ignored: inputs left out of the key, because they change no result, or because another
+            input is a digest of what the task uses of them.
     """
     return Cache(version=CODE_VERSIONS[task_name], serialize=True, ignored_inputs=ignored)
 

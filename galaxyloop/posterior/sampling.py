@@ -76,7 +76,8 @@ def predict_concentrations(
     was_training = model.training
     model.eval()
     try:
-        parts = list(_predict_batches(model, batches, config))
+        with torch.no_grad():
+            parts = list(_predict_batches(model, batches, config))
     finally:
         model.train(was_training)
     if not parts:
@@ -84,7 +85,6 @@ def predict_concentrations(
     return torch.cat(parts, dim=1)
 
 
-@torch.inference_mode()
 def _predict_batches(
     model: nn.Module, batches: Iterable[ImageBatch], config: PosteriorConfig
 ) -> Iterator[Float[Tensor, "sample galaxy answer"]]:
