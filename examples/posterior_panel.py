@@ -40,7 +40,7 @@ def draw_panel(
         plots.plot_vote_posterior_panel(
             images[row], concentrations[:, row], counts[galaxy], answer, pair
         )
-    axes[1].set_title(column, fontsize=9)
+    figure.suptitle(column, fontsize=9)
     return figure
 
 
