@@ -1,5 +1,7 @@
 """From published vote tables to validated counts, and who is held out."""
 
+import logging
+
 from flytekit import task
 from pandera.typing import DataFrame
 
@@ -10,6 +12,8 @@ from schemas.splits import KeyedSplits
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_survey
 from tasks.resources import RETRIES, TABLES, retrying_storage
+
+logger = logging.getLogger("galaxyloop")
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -30,8 +34,14 @@ def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig)
     from galaxyloop import splits, vote_tables
 
     galaxies = open_survey(survey).galaxies
-    labelled = vote_tables.load_votes(votes.download())
-    vote_tables.match_votes(galaxies["id_str"], labelled["id_str"])
+    for match in vote_tables.match_votes(galaxies["id_str"], votes.download()):
+        logger.info(
+            "%d of %d galaxies with votes in %s are among the survey's %d",
+            match.n_matching,
+            match.n_votes,
+            match.uri,
+            len(galaxies),
+        )
     return DataFrame(splits.split_galaxies(galaxies, config))
 
 

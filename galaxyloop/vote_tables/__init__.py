@@ -4,7 +4,7 @@ Three spellings are read: Galaxy Zoo 2's (``t01_smooth_or_features_a01_smooth_co
 DECaLS's (``smooth-or-featured_smooth``), and harmonised ones (``smooth-or-featured-gz2_smooth``).
 """
 
-from galaxyloop.vote_tables.match import match_votes
+from galaxyloop.vote_tables.match import SourceMatch, match_votes
 from galaxyloop.vote_tables.read import Judge, read_vote_table
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from galaxyloop.vote_tables.summary import (
@@ -18,6 +18,7 @@ from galaxyloop.vote_tables.summary import (
 
 __all__ = [
     "Judge",
+    "SourceMatch",
     "SourceSummary",
     "VoteSource",
     "VoteSummary",

@@ -1,8 +1,6 @@
 """Published vote tables to whole counts, rejects and a summary."""
 
-import os
-import shutil
-import uuid
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from galaxyloop.campaigns import Campaign, campaign_tree, find_campaign
 from galaxyloop.errors import TooManyRejectsError, VoteTableError
+from galaxyloop.storage import whole_directory
 from galaxyloop.vote_tables.cells import check_ids, check_new, read_ids, read_numbers
 from galaxyloop.vote_tables.checks import (
     check_parents,
@@ -27,6 +28,7 @@ from galaxyloop.vote_tables.layout import TableLayout, find_layout
 from galaxyloop.vote_tables.rejects import BatchRejects, RejectsWriter, malformed_lines
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from galaxyloop.vote_tables.summary import (
+    ACCEPTED_FILE,
     REJECTS_FILE,
     SUMMARY_FILE,
     VOTES_FILE,
@@ -38,6 +40,8 @@ Judge = Callable[[pd.DataFrame, Campaign], pd.DataFrame]
 """Checks each cell of a batch (id_str, then a float column an answer of the campaign) and gives the
 failures: row (position in the batch), column, value, reason."""
 
+_ACCEPTED = pa.schema([("source", pa.int32()), ("id_str", pa.string())])
+
 
 def read_vote_table(
     sources: Sequence[VoteSource], config: VotesConfig, directory: Path, judge: Judge
@@ -46,7 +50,8 @@ def read_vote_table(
 
     Tables are streamed: memory grows with the ids alone. The directory holds votes.parquet (one
     row a galaxy: id_str, votes_origin, an int32 column for each answer of the sources' campaigns,
-    0 where nobody answered), rejects.parquet and summary.json. It appears when all is written.
+    0 where nobody answered), accepted.parquet (which source each galaxy's votes came from, by
+    its place in the summary), rejects.parquet and summary.json. It appears when all is written.
 
     Args:
         sources: tables of one or several campaigns, joined by id_str. A galaxy that appears twice
@@ -57,46 +62,40 @@ def read_vote_table(
 
     Raises:
         VoteTableError: a source cannot be read as votes of its campaign.
-        TooManyRejectsError: more rows are rejected than ``config.max_reject_rate`` allows.
+        TooManyRejectsError: more of a source's rows are rejected than ``config.max_reject_rate``
+            allows. Sources are checked one by one, so a large one hides no small one.
         UnknownNameError: a campaign is unknown.
-        FileExistsError: the directory holds something.
+        StorageError: the network or the storage failed, or the directory holds something.
     """
-    directory = Path(directory)
     if not sources:
         raise VoteTableError("read_vote_table needs at least one source, got none")
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise FileExistsError(f"{directory} exists and is not empty; delete it or name another")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial = directory.parent / f".{directory.name}.{uuid.uuid4().hex}"
-    partial.mkdir()
-    try:
-        summary = _read_into(partial, sources, config, judge)
-        os.replace(partial, directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return summary
+    with whole_directory(directory) as draft:
+        return _read_into(draft, sources, config, judge)
 
 
 def _read_into(
     partial: Path, sources: Sequence[VoteSource], config: VotesConfig, judge: Judge
 ) -> VoteSummary:
-    """Read all sources, join them, and write the three files."""
+    """Read all sources, join them, and write the four files."""
     names = list(dict.fromkeys(source.campaign for source in sources))
     tree = campaign_tree(names)
     rows = {name: CampaignRows(find_campaign(name), partial / f"{name}.rows") for name in names}
-    with RejectsWriter(str(partial / REJECTS_FILE)) as rejects:
-        told = []
-        for source in sources:
+    told = []
+    with (
+        RejectsWriter(str(partial / REJECTS_FILE)) as rejects,
+        pq.ParquetWriter(partial / ACCEPTED_FILE, _ACCEPTED, compression="zstd") as accepted,
+    ):
+        for number, source in enumerate(sources):
             of_campaign = rows[source.campaign]
+            n_before, reasons_before = len(of_campaign.positions), rejects.reasons.copy()
             layout = find_layout(read_header(source.uri), source, of_campaign.campaign)
             reader = _SourceReader(source, layout, config, judge, of_campaign, rejects)
             told.append(reader.read())
+            _check_rate(told[-1], rejects.reasons - reasons_before, config.max_reject_rate)
+            new = list(itertools.islice(of_campaign.positions, n_before, None))
+            lines = {"source": np.full(len(new), number, dtype=np.int32), "id_str": new}
+            accepted.write_table(pa.table(lines, schema=_ACCEPTED))
     n_read, n_rejected = sum(s.n_read for s in told), sum(s.n_rejected for s in told)
-    reasons = dict(rejects.reasons.most_common())
-    if n_rejected > config.max_reject_rate * n_read:
-        raise TooManyRejectsError(
-            "rows of votes", n_rejected, n_read, config.max_reject_rate, reasons
-        )
     n_galaxies, digest = write_joined(
         list(rows.values()), tree, partial / VOTES_FILE, config.batch_rows
     )
@@ -107,14 +106,27 @@ def _read_into(
         n_accepted=n_read - n_rejected,
         n_rejected=n_rejected,
         n_galaxies=n_galaxies,
-        reasons=reasons,
+        reasons=dict(rejects.reasons.most_common()),
         columns=list(tree.columns),
         tree=tree.to_json(),
         digest=digest,
         sources=told,
+        checks=config.to_dict(),
     )
     (partial / SUMMARY_FILE).write_text(summary.to_json())
     return summary
+
+
+def _check_rate(source: SourceSummary, reasons: Counter[str], max_reject_rate: float) -> None:
+    """Stop if too few rows of one source are left to be the table that was meant."""
+    if source.n_rejected > max_reject_rate * source.n_read:
+        raise TooManyRejectsError(
+            f"rows of votes in {source.uri}",
+            source.n_rejected,
+            source.n_read,
+            max_reject_rate,
+            dict(reasons.most_common()),
+        )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,11 @@ class VotesConfig(StrictConfig):
     """Tolerances for published vote tables, whose trees are never quite exact."""
 
     max_reject_rate: float = 0.05
-    """Share of rows that may be rejected before the whole read is refused, 0 to 1."""
+    """Share of any one table's rows that may be rejected before the read is refused, 0 to 1."""
+    min_matching_share: float = 0.01
+    """Share of a table's galaxies, or of the manifest's where those are fewer, that must be in
+    both, 0 to 1. Foreign ids match by accident if at all, hence far below this; a survey that
+    shares no more than a corner of the sky with a published table still has some per cent."""
     max_excess_votes: int = 2
     """A question may have this many answers more than its parents allow (GZ2 Stripe 82: 2)."""
     max_excess_share: float = 0.1
@@ -50,10 +54,9 @@ class VotesConfig(StrictConfig):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        require(
-            0 <= self.max_reject_rate <= 1,
-            f"max_reject_rate must be in [0, 1], got {self.max_reject_rate}",
-        )
+        for name in ("max_reject_rate", "min_matching_share"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"{name} must be in [0, 1], got {value}")
         for name in ("max_excess_votes", "max_excess_share", "max_total_difference"):
             value = getattr(self, name)
             require(value >= 0, f"{name} must be 0 or above, got {value}")

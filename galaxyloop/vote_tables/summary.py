@@ -12,6 +12,7 @@ from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import VoteTableError
 
 VOTES_FILE = "votes.parquet"
+ACCEPTED_FILE = "accepted.parquet"
 REJECTS_FILE = "rejects.parquet"
 SUMMARY_FILE = "summary.json"
 
@@ -62,6 +63,8 @@ class VoteSummary:
     digest: str
     """SHA-256 over the tree, ids, origins and votes."""
     sources: list[SourceSummary]
+    checks: dict[str, Any]
+    """The ``VotesConfig`` of the read."""
 
     @property
     def ignored_columns(self) -> list[str]:
@@ -105,6 +108,18 @@ def load_votes(directory: Path) -> pd.DataFrame:
         VoteTableError: it is no such directory.
     """
     return pd.read_parquet(_existing(directory, VOTES_FILE))
+
+
+def load_accepted_ids(directory: Path) -> list[tuple[SourceSummary, list[str]]]:
+    """Each source in a directory with the galaxies whose votes came from it.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    accepted = pd.read_parquet(_existing(directory, ACCEPTED_FILE))
+    by_source = {number: rows.tolist() for number, rows in accepted.groupby("source")["id_str"]}
+    sources = load_vote_summary(directory).sources
+    return [(source, by_source.get(number, [])) for number, source in enumerate(sources)]
 
 
 def load_vote_rejects(directory: Path) -> pd.DataFrame:

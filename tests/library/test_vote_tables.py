@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from galaxyloop.campaigns import Campaign, campaign_tree, find_campaign
 from galaxyloop.errors import (
+    StorageError,
     TooManyRejectsError,
     UnknownNameError,
     VoteTableError,
@@ -86,6 +87,7 @@ def test_read_vote_table__gives_the_counts_back_in_the_tree_s_layout(
     pd.testing.assert_frame_equal(votes[truth.columns], truth, check_dtype=False)
     assert load_vote_tree(tmp_path / "votes") == campaign.tree
     assert load_vote_summary(tmp_path / "votes") == summary
+    assert VotesConfig.from_dict(summary.checks) == LENIENT
 
 
 def test_read_vote_table__takes_whole_floats_and_refuses_to_round_others(tmp_path: Path) -> None:
@@ -270,6 +272,21 @@ def test_read_vote_table__refuses_too_many_rejects_and_leaves_no_directory(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
+def test_read_vote_table__refuses_a_bad_source_beside_a_large_good_one(tmp_path: Path) -> None:
+    good, bad = walk_tree(GZ2, 200), walk_tree(GZ2, 5, seed=1)
+    bad["bar-gz2_no"] = -1
+    sources = [
+        VoteSource(write(good, tmp_path / "good.csv"), "gz2"),
+        VoteSource(write(bad, tmp_path / "bad.csv"), "gz2"),
+    ]
+    with pytest.raises(
+        TooManyRejectsError, match=r"^5 of 5 rows of votes in .*/bad\.csv .*\(5 x "
+    ) as caught:
+        read_vote_table(sources, VotesConfig(), tmp_path / "votes", judge_votes)
+    assert list(caught.value.reasons.values()) == [5]
+    assert not (tmp_path / "votes").exists()
+
+
 def test_read_vote_table__leaves_no_directory_when_the_judge_fails(tmp_path: Path) -> None:
     def broken(batch: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         raise RuntimeError("judge is away")
@@ -286,10 +303,10 @@ def test_read_vote_table__writes_into_an_empty_directory_but_never_over_a_full_o
     (tmp_path / "votes").mkdir()
     summary, _, _ = read(walk_tree(GZ2, 2), tmp_path)
     names = sorted(path.name for path in (tmp_path / "votes").iterdir())
-    assert names == ["rejects.parquet", "summary.json", "votes.parquet"]
+    assert names == ["accepted.parquet", "rejects.parquet", "summary.json", "votes.parquet"]
     stored = json.loads((tmp_path / "votes" / "summary.json").read_text())
     assert stored["digest"] == summary.digest
-    with pytest.raises(FileExistsError, match="is not empty; delete it or name another"):
+    with pytest.raises(StorageError, match="votes exists already; remove it or choose another"):
         read(walk_tree(GZ2, 2), tmp_path)
 
 

@@ -1,17 +1,16 @@
-"""Tolerances do what they say; settings out of range and foreign votes are refused."""
+"""Tolerances do what they say; settings out of range are refused."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from galaxyloop.errors import ConfigError, NoMatchingVotesError, VoteTableError
+from galaxyloop.errors import ConfigError, VoteTableError
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
     load_vote_rejects,
     load_votes,
-    match_votes,
     read_vote_table,
 )
 from schemas.votes import judge_votes
@@ -52,6 +51,7 @@ def test_load_votes__refuses_another_directory(tmp_path: Path) -> None:
     ("setting", "message"),
     [
         ({"max_reject_rate": 1.5}, r"max_reject_rate must be in \[0, 1\], got 1.5"),
+        ({"min_matching_share": -0.1}, r"min_matching_share must be in \[0, 1\], got -0.1"),
         ({"max_excess_votes": -1}, "max_excess_votes must be 0 or above, got -1"),
         ({"batch_rows": 0}, "batch_rows must be 1 or above, got 0"),
         ({"fraction_decimals": 0}, r"fraction_decimals must be in \[1, 12\], got 0"),
@@ -66,9 +66,3 @@ def test_votes_config__refuses_values_out_of_range(setting: dict[str, float], me
 def test_vote_source__refuses_another_way_to_rebuild() -> None:
     with pytest.raises(ConfigError, match="one of none, weighted, got 'guess'"):
         VoteSource("a.csv", "gz2", rebuild="guess")
-
-
-def test_match_votes__counts_galaxies_with_votes_and_refuses_none() -> None:
-    assert match_votes(["1", "2", "3"], ["3", "2", "9"]) == 2
-    with pytest.raises(NoMatchingVotesError, match="0 of the 1 ids with votes .* 2 galaxies"):
-        match_votes(["1", "2"], ["J1"])
