@@ -64,7 +64,7 @@ def with_opencv(uris: list[str]) -> np.ndarray:
 def cut_out_anew(chunk: pd.DataFrame, folder: Path, n_readers: int) -> CutoutShard:
     """A shard in a new place, so that rounds do not meet."""
     directory = folder / uuid.uuid4().hex
-    cut_out_chunk(chunk, CutoutConfig(image_size_px=SIZE_PX, n_readers=n_readers), directory)
+    cut_out_chunk(chunk, CutoutConfig(image_size_px=SIZE_PX), directory, n_readers)
     return CutoutShard.open(directory)
 
 

@@ -1,7 +1,7 @@
 """Cutting out: every image of a chunk decoded once, cropped, resized and packed into a shard."""
 
-from collections import Counter, deque
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -12,20 +12,29 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import TooManyRejectsError
+from galaxyloop.errors import ShardError, StorageError, TooManyRejectsError
 from galaxyloop.images import Cutout, ImageBounds, ImageRejectedError, cut_out, decode_rgb
-from galaxyloop.shards import CutoutWriter, ShardSummary
-from galaxyloop.storage import FileReader, whole_directory
-from galaxyloop.surveys.fingerprints import CONTENT, UNREADABLE, content_fingerprint
+from galaxyloop.shards import CutoutCollection, CutoutShard, CutoutWriter, ShardSummary
+from galaxyloop.storage import ABSENT_ERRORS, FileReader, whole_directory
+from galaxyloop.surveys.fingerprints import (
+    CONTENT,
+    STAT,
+    UNREADABLE,
+    content_fingerprint,
+    stat_fingerprint,
+)
 
 _BATCH = 8
 _BATCHES_AHEAD = 2
-_NOT_IN_PIXELS = ("max_reject_rate", "n_readers", "n_attempts")
+_MISSING = "missing"
+_NOT_READABLE = "not readable"
+_WITHDRAWN = "withdrawn from the survey, and its image since gone or changed"
+_REJECT_COLUMNS = ["row", "id_str", "image_digest", "column", "value", "reason"]
 
 
 @dataclass(frozen=True)
 class CutoutConfig(StrictConfig):
-    """How an image becomes a cutout."""
+    """How an image becomes a cutout; pixels and rejects depend on every setting here."""
 
     image_size_px: int = 64
     """Side of the square cutout [px]."""
@@ -37,12 +46,6 @@ class CutoutConfig(StrictConfig):
     """An image of more pixels is rejected before it is decoded."""
     max_image_bytes: int = 50_000_000
     """A longer file is rejected."""
-    max_reject_rate: float = 0.05
-    """Share of images that may be rejected before the run stops, from 0 to 1."""
-    n_readers: int = 8
-    """Images read and decoded at the same time."""
-    n_attempts: int = 3
-    """How often a file is asked for when the network fails."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -54,63 +57,115 @@ class CutoutConfig(StrictConfig):
             0 < self.centre_fraction <= 1,
             f"centre_fraction must be in (0, 1], got {self.centre_fraction}",
         )
-        require(
-            0 <= self.max_reject_rate <= 1,
-            f"max_reject_rate must be in [0, 1], got {self.max_reject_rate}",
-        )
-        for name in ("min_side_px", "max_image_px", "max_image_bytes", "n_readers", "n_attempts"):
+        for name in ("min_side_px", "max_image_px", "max_image_bytes"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be >= 1, got {value}")
 
-    @property
-    def pixel_settings(self) -> dict[str, Any]:
-        """The settings that pixels or rejects depend on: part of a shard's digest."""
-        settings = self.to_dict()
-        return {k: v for k, v in settings.items() if k not in _NOT_IN_PIXELS}
 
+def cut_out_chunk(
+    chunk: pd.DataFrame,
+    config: CutoutConfig,
+    directory: Path,
+    n_readers: int = 8,
+    n_attempts: int = 3,
+) -> ShardSummary:
+    """Make the shard of a chunk: its cutouts in order, and a reject for each unusable image.
 
-def cut_out_chunk(chunk: pd.DataFrame, config: CutoutConfig, directory: Path) -> ShardSummary:
-    """Make the shard of a chunk.
+    Each cutout depends on its own file alone. Memory holds a few images and the index.
 
-    Cutouts come in the order of the chunk, however many readers there are, and each depends on
-    nothing but its own file. Images are written as they come, so memory holds a few of them and
-    the index. An image that cannot be used becomes a line in ``rejects.parquet``.
+    A shard is kept for as long as its chunk, so what may pass must not become a reject. An image
+    that was seen when the survey was versioned (fingerprint ``content`` or ``stat``) and now is
+    gone, or another, stops the run. Under ``uri`` nobody has looked before: a file that certainly
+    is not there is a reject, unless all of the chunk are missing: then the storage is away.
 
     Args:
-        chunk: ``id_str, image_uri, image_digest`` and the columns of the index.
-        config: size, crop, bounds and tolerance.
+        chunk: ``id_str, image_uri, image_digest`` and the columns of the index; a row whose
+            ``is_alive`` is False was withdrawn, and its image may be gone.
+        config: size, crop and bounds.
         directory: appears complete or not at all.
+        n_readers: images read and decoded at the same time.
+        n_attempts: how often a file is asked for when the network fails.
 
     Raises:
-        TooManyRejectsError: more images are rejected than ``max_reject_rate`` allows.
-        StorageError: the network failed ``n_attempts`` times, or the directory exists already.
+        StorageError: images vanished or changed since the survey was versioned, the network
+            failed ``n_attempts`` times, or the directory exists already.
     """
-    used: list[int] = []
-    rejects: list[dict[str, object]] = []
-    ids = chunk["id_str"].tolist()
     with whole_directory(directory) as draft:
-        writer = CutoutWriter(draft, config.image_size_px, config.pixel_settings)
-        with writer, _Cutter(chunk, config) as cutouts:
-            for row, cutout in enumerate(tqdm(cutouts, "cutouts", len(chunk), disable=None)):
-                if isinstance(cutout, ImageRejectedError):
-                    rejects.append(_reject(row, ids[row], cutout))
-                    _check_rate(rejects, len(chunk), config.max_reject_rate)
-                else:
-                    writer.append(ids[row], cutout)
-                    used.append(row)
-        table = pd.DataFrame(rejects, columns=["row", "id_str", "column", "value", "reason"])
-        return writer.finish(chunk.iloc[used], table)
+        writer = CutoutWriter(draft, config.image_size_px, config.to_dict())
+        reader = FileReader(config.max_image_bytes, n_attempts)
+        with writer, _Cutter(chunk, config, reader, n_readers) as cutouts:
+            used, rejects = _write_cutouts(cutouts, chunk, writer)
+        _check_storage(rejects, len(chunk))
+        return writer.finish(chunk.iloc[used], rejects)
+
+
+def _write_cutouts(
+    cutouts: "Iterator[Cutout | ImageRejectedError]", chunk: pd.DataFrame, writer: CutoutWriter
+) -> tuple[list[int], pd.DataFrame]:
+    """Append every cutout; the rows that gave one, and the table of those that did not."""
+    used: list[int] = []
+    rejects: list[tuple[object, ...]] = []
+    keys = list(zip(chunk["id_str"], chunk["image_digest"], chunk["group_id"], strict=True))
+    for row, cutout in enumerate(tqdm(cutouts, "cutouts", len(chunk), disable=None)):
+        if isinstance(cutout, ImageRejectedError):
+            why = ("image_uri", cutout.value, cutout.reason)
+            rejects.append((row, *keys[row][:2], *why))
+        else:
+            writer.append(*keys[row], cutout)
+            used.append(row)
+    return used, pd.DataFrame(rejects, columns=_REJECT_COLUMNS)
+
+
+def check_rejects(
+    alive: Mapping[str, str], shards: Sequence[CutoutShard], max_reject_rate: float
+) -> None:
+    """Whether nearly every galaxy of a survey has a cutout, and the others a reason why not.
+
+    Args:
+        alive: the fingerprint of each galaxy's image, by id, as ``SurveyVersion.alive`` has it.
+        shards: of all chunks of the survey.
+        max_reject_rate: share of these galaxies whose image may be rejected, from 0 to 1.
+
+    Raises:
+        TooManyRejectsError: more are.
+        ShardError: a galaxy is in no shard, or is back but was withdrawn when its chunk was cut
+            out.
+    """
+    if not alive:
+        return
+    cutouts = CutoutCollection(shards, alive)
+    reasons = {str(why): int(n) for why, n in cutouts.rejects["reason"].value_counts().items()}
+    n_rejected = len(cutouts.rejects)
+    n_lost = len(alive) - len(cutouts) - n_rejected
+    if n_lost:
+        raise ShardError(
+            f"{n_lost} of {len(alive)} galaxies have neither a cutout nor a reason why not; give "
+            "the shards of all chunks of this survey version"
+        )
+    if _WITHDRAWN in reasons:
+        raise ShardError(
+            f"{reasons[_WITHDRAWN]} galaxies are back in the survey, but their chunk was cut out "
+            "while they were withdrawn; set another ingest.chunk_size, which makes new chunks"
+        )
+    if n_rejected > max_reject_rate * len(alive):
+        raise TooManyRejectsError(
+            "images", n_rejected, len(alive), max_reject_rate, reasons, "max_image_reject_rate"
+        )
 
 
 class _Cutter:
     """Cutouts in the order of the rows, a bounded number of them under way."""
 
-    def __init__(self, chunk: pd.DataFrame, config: CutoutConfig) -> None:
-        self.rows = zip(chunk["image_uri"], chunk["image_digest"], strict=True)
+    def __init__(
+        self, chunk: pd.DataFrame, config: CutoutConfig, reader: FileReader, n_readers: int
+    ) -> None:
+        is_alive = chunk["is_alive"] if "is_alive" in chunk else [True] * len(chunk)
+        self.rows = zip(chunk["image_uri"], chunk["image_digest"], is_alive, strict=True)
         self.config = config
-        self.reader = FileReader(config.max_image_bytes, config.n_attempts)
+        self.reader = reader
         self.bounds = ImageBounds(config.max_image_px, config.min_side_px)
-        self.pool = ThreadPoolExecutor(config.n_readers)
+        self.n_readers = n_readers
+        self.pool = ThreadPoolExecutor(n_readers)
 
     def __enter__(self) -> "Iterator[Cutout | ImageRejectedError]":
         return self._in_order()
@@ -122,19 +177,19 @@ class _Cutter:
         waiting: deque[Future[list[Any]]] = deque()
         while batch := list(islice(self.rows, _BATCH)):
             waiting.append(self.pool.submit(self._several, batch))
-            if len(waiting) > _BATCHES_AHEAD * self.config.n_readers:
+            if len(waiting) > _BATCHES_AHEAD * self.n_readers:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
 
-    def _several(self, rows: list[tuple[str, str]]) -> "list[Cutout | ImageRejectedError]":
+    def _several(self, rows: list[tuple[str, str, bool]]) -> "list[Cutout | ImageRejectedError]":
         """Handing over one image at a time would cost as much as the image."""
-        return [self._one(uri, digest) for uri, digest in rows]
+        return [self._one(*row) for row in rows]
 
-    def _one(self, uri: str, digest: str) -> "Cutout | ImageRejectedError":
+    def _one(self, uri: str, digest: str, is_alive: bool) -> "Cutout | ImageRejectedError":
         """One image's cutout, or why there is none; rejection is an answer here, no failure."""
         try:
-            content = self._content(uri, digest)
+            content = self._content(uri, digest, is_alive)
             image = decode_rgb(content, self.bounds)
             cutout = cut_out(image, self.config.centre_fraction, self.config.image_size_px)
             if (cutout == cutout[:1, :1]).all():
@@ -143,39 +198,53 @@ class _Cutter:
             return rejection
         return cutout
 
-    def _content(self, uri: str, digest: str) -> bytes:
+    def _content(self, uri: str, digest: str, is_alive: bool) -> bytes:
         """The file's bytes, if they are still those of the survey version."""
+        limit = self.config.max_image_bytes
         try:
             content = self.reader.read(uri)
-        except FileNotFoundError as error:
-            raise ImageRejectedError("missing", uri) from error
-        except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            raise ImageRejectedError("not readable", f"{uri}: {error}") from error
-        limit = self.config.max_image_bytes
+            change = self._change(uri, content, digest)
+        except ABSENT_ERRORS as error:
+            if not digest.startswith((CONTENT, STAT)):
+                raise _absence(uri, error) from error
+            content, change = b"", f"cannot be read any more ({error})"
+        if change and is_alive:
+            raise StorageError(
+                f"{uri} {change} since the manifest was read; run again, so that the survey has "
+                "it as it is now"
+            )
+        if change:
+            raise ImageRejectedError(_WITHDRAWN, uri)
         if len(content) > limit:
             raise ImageRejectedError(f"more than max_image_bytes={limit} bytes", uri)
         if digest == UNREADABLE:
             raise ImageRejectedError("was not readable when the survey was versioned", uri)
-        if digest.startswith(CONTENT) and content_fingerprint(content, limit) != digest:
-            raise ImageRejectedError("changed since the survey was versioned", uri)
         return content
 
-
-def _reject(row: int, id_str: str, rejection: ImageRejectedError) -> dict[str, object]:
-    """A line of the rejects table."""
-    return {
-        "row": row,
-        "id_str": id_str,
-        "column": "image_uri",
-        "value": rejection.value,
-        "reason": rejection.reason,
-    }
+    def _change(self, uri: str, content: bytes, digest: str) -> str:
+        """How the file differs from the survey version's, empty if it does not."""
+        now = digest
+        if digest.startswith(CONTENT) and len(content) <= self.config.max_image_bytes:
+            now = content_fingerprint(content, self.config.max_image_bytes)
+        elif digest.startswith(STAT):
+            now = stat_fingerprint(self.reader.fingerprint(uri))
+        return "" if now == digest else "has changed"
 
 
-def _check_rate(rejects: list[dict[str, object]], n_read: int, max_reject_rate: float) -> None:
-    """Stop as soon as the bound is passed, whatever the other images are."""
-    if len(rejects) > max_reject_rate * n_read:
-        reasons = Counter(str(line["reason"]) for line in rejects)
-        raise TooManyRejectsError(
-            "images", len(rejects), n_read, max_reject_rate, dict(reasons.most_common())
+def _absence(uri: str, error: OSError) -> ImageRejectedError:
+    """Why there is no file that anybody has seen before."""
+    if isinstance(error, FileNotFoundError):
+        return ImageRejectedError(_MISSING, uri)
+    return ImageRejectedError(_NOT_READABLE, f"{uri}: {error}")
+
+
+def _check_storage(rejects: pd.DataFrame, n_read: int) -> None:
+    """Refuse to keep a shard of images of which none is there though all were listed."""
+    is_listed = rejects["image_digest"].ne(UNREADABLE)
+    is_absent = rejects["reason"].isin([_MISSING, _NOT_READABLE])
+    if n_read and int((is_listed & is_absent).sum()) == n_read:
+        raise StorageError(
+            f"none of the {n_read} images of this chunk can be read, such as "
+            f"{rejects['value'].iloc[0]}; check the storage, or take them off the manifest, and "
+            "run again"
         )

@@ -16,9 +16,9 @@ import pyarrow.parquet
 from jaxtyping import Integer, UInt8
 
 from galaxyloop.errors import ShardError
-from galaxyloop.storage import file_digest
+from galaxyloop.storage import file_digest, write_table
 
-_FORMAT = 1
+_FORMAT = 2
 _TEXT = pa.string()
 _INDEX_SCHEMA = pa.schema(
     {
@@ -32,7 +32,14 @@ _INDEX_SCHEMA = pa.schema(
     }
 )
 _REJECT_SCHEMA = pa.schema(
-    {"row": pa.int64(), "id_str": _TEXT, "column": _TEXT, "value": _TEXT, "reason": _TEXT}
+    {
+        "row": pa.int64(),
+        "id_str": _TEXT,
+        "image_digest": _TEXT,
+        "column": _TEXT,
+        "value": _TEXT,
+        "reason": _TEXT,
+    }
 )
 _FILES = ("cutouts.npy", "index.parquet", "rejects.parquet")
 
@@ -46,7 +53,8 @@ class ShardSummary:
     n_rejected: int
     image_size_px: int
     digest: str
-    """SHA-256 over the config and each galaxy's id and pixels, not over any location."""
+    """SHA-256 over the config, each galaxy's id, fingerprint, group and pixels, and each reject's
+    row, id, fingerprint, column and reason; not over any location."""
     sha256: dict[str, str]
     """Of each file, by name."""
     config: dict[str, Any]
@@ -62,7 +70,8 @@ class CutoutWriter:
         self.image_size_px = image_size_px
         self.config = config
         self.n_galaxies = 0
-        self._content = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        self._content = hashlib.sha256()
+        self._add_texts(json.dumps(config, sort_keys=True))
         self._file = open(directory / "cutouts.npy", "wb")  # noqa: SIM115 - closed by __exit__
         self._write_header()
 
@@ -81,18 +90,24 @@ class CutoutWriter:
         self._write_header()
         self._file.close()
 
-    def append(self, id_str: str, cutout: UInt8[np.ndarray, "y x band"]) -> None:
+    def append(
+        self, id_str: str, image_digest: str, group_id: str, cutout: UInt8[np.ndarray, "y x band"]
+    ) -> None:
         """Add one galaxy's cutout."""
         pixels = np.ascontiguousarray(cutout).tobytes()
-        name = id_str.encode()
-        self._content.update(b"%d:" % len(name) + name + pixels)
+        self._add_texts(id_str, image_digest, group_id)
+        self._content.update(pixels)
         self._file.write(pixels)
         self.n_galaxies += 1
 
     def finish(self, index: pd.DataFrame, rejects: pd.DataFrame) -> ShardSummary:
         """Write the tables and the summary, after the file of cutouts is closed."""
-        _write(index, _INDEX_SCHEMA, self.directory / "index.parquet")
-        _write(rejects, _REJECT_SCHEMA, self.directory / "rejects.parquet")
+        write_table(index, _INDEX_SCHEMA, self.directory / "index.parquet")
+        write_table(rejects, _REJECT_SCHEMA, self.directory / "rejects.parquet")
+        self._add_texts("rejects")
+        columns = ["row", "id_str", "image_digest", "column", "reason"]
+        for reject in rejects[columns].itertuples(index=False):
+            self._add_texts(*map(str, reject))
         summary = ShardSummary(
             n_read=len(index) + len(rejects),
             n_galaxies=self.n_galaxies,
@@ -105,6 +120,12 @@ class CutoutWriter:
         text = json.dumps({"format": _FORMAT, **asdict(summary)}, indent=1, sort_keys=True)
         (self.directory / "shard.json").write_text(text + "\n")
         return summary
+
+    def _add_texts(self, *texts: str) -> None:
+        """Let the digest depend on texts, each with its length before it."""
+        for text in texts:
+            content = text.encode()
+            self._content.update(b"%d:" % len(content) + content)
 
     def _write_header(self) -> None:
         """NumPy's own header; it pads so that another count does not change its length."""
@@ -161,7 +182,7 @@ class CutoutShard:
 
     @property
     def digest(self) -> str:
-        """Digest of the config, the ids and the pixels."""
+        """Digest of the config, the galaxies, their pixels and the rejects."""
         return self.summary.digest
 
     def _check_files(self, verify: bool) -> None:
@@ -220,9 +241,9 @@ class CutoutCollection:
             ignore_index=True,
         )
         if alive is not None:
-            current = index["id_str"].map(alive)
-            index = index[(current == index["image_digest"]).fillna(False).astype(bool)]
+            index = index[_is_current(index, alive)]
         index = index.drop_duplicates("id_str", keep="last")
+        self._alive = alive
         self._shard = index["_shard"].to_numpy(np.int64)
         self._place = index["_place"].to_numpy(np.int64)
         self.index = index[_INDEX_SCHEMA.names].reset_index(drop=True)
@@ -231,6 +252,15 @@ class CutoutCollection:
     def __len__(self) -> int:
         """How many galaxies."""
         return len(self.index)
+
+    @cached_property
+    def rejects(self) -> pd.DataFrame:
+        """Rejected images of galaxies that are alive and have no cutout, one line a galaxy."""
+        rejects = pd.concat([shard.rejects for shard in self.shards], ignore_index=True)
+        if self._alive is not None:
+            rejects = rejects[_is_current(rejects, self._alive)]
+        rejects = rejects[~rejects["id_str"].isin(self.index["id_str"])]
+        return rejects.drop_duplicates("id_str", keep="last").reset_index(drop=True)
 
     def read(
         self, positions: Integer[np.ndarray, " galaxy"]
@@ -245,7 +275,7 @@ class CutoutCollection:
         return images
 
 
-def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
-    """Write the schema's columns; equal rows give equal bytes."""
-    table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    pa.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
+def _is_current(rows: pd.DataFrame, alive: Mapping[str, str]) -> "pd.Series[bool]":
+    """Whether each row is of a living galaxy and of its present image."""
+    current = rows["id_str"].map(alive)
+    return (current == rows["image_digest"]).fillna(False).astype(bool)

@@ -1,4 +1,4 @@
-"""Reading small files whole from disk, S3 or HTTPS, and writing directories all at once."""
+"""Reading small files whole from disk, S3 or HTTPS, and writing what appears all at once."""
 
 import hashlib
 import os
@@ -14,14 +14,23 @@ from typing import Any, TypeVar
 import aiohttp
 import botocore.exceptions
 import fsspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from galaxyloop.errors import StorageError
 
 _Answer = TypeVar("_Answer")
 
 _PASSING_HTTP_STATUS = {408, 425, 429, 500, 502, 503, 504}
-_NEVER_PASSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-_NETWORK_ERRORS = (OSError, aiohttp.ClientError, botocore.exceptions.BotoCoreError)
+_PASSING_BOTOCORE_ERRORS = (
+    botocore.exceptions.HTTPClientError,
+    botocore.exceptions.ConnectionError,
+)
+NETWORK_ERRORS = (OSError, aiohttp.ClientError, botocore.exceptions.BotoCoreError)
+"""What a failing disk, server or object store raises; missing credentials are among them."""
+ABSENT_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What says for certain that a file is not there to be read: asking again changes nothing."""
 
 
 class FileReader:
@@ -47,7 +56,7 @@ class FileReader:
         """The file's bytes, cut after ``max_bytes + 1`` so that the caller sees it is too long.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: there is no such file, or nothing that reads such an address.
             PermissionError: the file may not be read, by its mode or by the server.
             StorageError: the network failed ``n_attempts`` times.
         """
@@ -96,7 +105,11 @@ class FileReader:
         protocol = uri.split("://", 1)[0]
         with self._lock:
             if protocol not in self._filesystems:
-                self._filesystems[protocol] = fsspec.filesystem(protocol, skip_instance_cache=True)
+                try:
+                    filesystem = fsspec.filesystem(protocol, skip_instance_cache=True)
+                except (ValueError, ImportError) as error:
+                    raise FileNotFoundError(f"nothing here reads {protocol}://") from error
+                self._filesystems[protocol] = filesystem
             return self._filesystems[protocol]
 
     def _persistently(self, uri: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -106,9 +119,9 @@ class FileReader:
                 time.sleep(self.wait_s * 2 ** (attempt - 1))
             try:
                 return ask()
-            except _NEVER_PASSING:
+            except ABSENT_ERRORS:
                 raise
-            except _NETWORK_ERRORS as error:
+            except NETWORK_ERRORS as error:
                 status = getattr(error, "status", None)
                 if status in (401, 403):
                     raise PermissionError(f"the server answers {status}") from error
@@ -119,6 +132,16 @@ class FileReader:
             f"{uri} could not be read in {self.n_attempts} attempts: {last}; check the network "
             "and the endpoint, then run again"
         ) from last
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether a network error must come again: a refusal, a wrong address or a wrong setting."""
+    if isinstance(error, botocore.exceptions.BotoCoreError):
+        # Of botocore's own failures only those of the connection pass.
+        return not isinstance(error, _PASSING_BOTOCORE_ERRORS)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.status not in _PASSING_HTTP_STATUS
+    return isinstance(error, (*ABSENT_ERRORS, aiohttp.InvalidURL))
 
 
 def _is_unsatisfiable(error: Exception) -> bool:
@@ -136,25 +159,41 @@ def local_path(uri: str) -> str | None:
 
 
 @contextmanager
-def whole_directory(directory: Path) -> Iterator[Path]:
+def whole_directory(directory: Path, *, replace: bool = False) -> Iterator[Path]:
     """A directory that appears complete or not at all.
 
     Files are written to a hidden sibling, which is renamed at the end and removed on failure.
 
+    Args:
+        directory: where it appears.
+        replace: whether a directory that is there already makes room, at the end; on failure it
+            stays as it is.
+
     Raises:
-        StorageError: the directory exists already and holds something.
+        StorageError: something is there already that may not be replaced.
     """
     directory = Path(directory)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    is_taken = directory.is_dir() and any(directory.iterdir()) and not replace
+    if is_taken or (directory.exists() and not directory.is_dir()):
         raise StorageError(f"{directory} exists already; remove it or choose another place")
     directory.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    former = draft.with_name(f"{draft.name}.former")
     try:
         yield draft
         draft.chmod(0o755)
+        if replace and directory.exists():
+            directory.rename(former)
         draft.rename(directory)
+        shutil.rmtree(former, ignore_errors=True)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
+    """Write the schema's columns as Parquet; equal rows give equal bytes."""
+    table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
+    pa.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")
 
 
 def file_digest(path: Path) -> str:
@@ -182,6 +221,6 @@ def publish_file(source: Path, uri: str) -> str:
         partial = f"{target}.partial"
         shutil.copyfile(source, partial)
         os.replace(partial, target)
-    except _NETWORK_ERRORS as error:
+    except NETWORK_ERRORS as error:
         raise StorageError(f"cannot write {uri}: {error}; choose another output") from error
     return target

@@ -17,7 +17,7 @@ from schemas.artefacts import (
     SurveyVersionDirectory,
 )
 from tasks.local_run import keep, new_directory
-from tasks.opening import open_survey
+from tasks.opening import open_shards, open_survey
 from tasks.resources import CUTOUTS, RETRIES, TABLES, cached, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
@@ -35,8 +35,11 @@ def read_survey(manifest: str, config: IngestConfig, previous: str = "") -> Surv
     directory = new_directory("survey")
     with retrying_storage():
         rows = surveys.read_manifest(manifest, config, judge_manifest)
-        before = surveys.SurveyVersion.open(previous) if previous else None
-        version = surveys.version_survey(rows.galaxies, config, before, directory, rows.rejects)
+        place = SurveyVersionDirectory(previous.rstrip("/"), Path(previous).name)
+        before = open_survey(place) if previous else None
+        version = surveys.version_survey(
+            rows.galaxies, config, before, directory, rows.rejects, rows.n_read
+        )
     return keep(directory, SurveyVersionDirectory, version.digest, replace=True)
 
 
@@ -55,9 +58,9 @@ def list_chunks(survey: SurveyVersion) -> list[SurveyChunk]:
     return chunks
 
 
-@task(requests=CUTOUTS, retries=RETRIES, cache=cached("cut_out_chunk"))
-def cut_out_chunk(chunk: SurveyChunk, config: CutoutConfig) -> CutoutShard:
-    """Decode, cut and pack the images of one chunk."""
+@task(requests=CUTOUTS, retries=RETRIES, cache=cached("cut_out_chunk", ignored=("ingest",)))
+def cut_out_chunk(chunk: SurveyChunk, config: CutoutConfig, ingest: IngestConfig) -> CutoutShard:
+    """Decode, cut and pack the images of one chunk; how they are read changes no result."""
     import pandas as pd
 
     from galaxyloop import cutouts
@@ -65,5 +68,17 @@ def cut_out_chunk(chunk: SurveyChunk, config: CutoutConfig) -> CutoutShard:
     rows = pd.read_parquet(Path(chunk.download()) / "chunk.parquet")
     directory = new_directory("shard")
     with retrying_storage():
-        shard = cutouts.cut_out_chunk(rows, config, directory)
+        shard = cutouts.cut_out_chunk(rows, config, directory, ingest.n_readers, ingest.n_attempts)
     return keep(directory, CutoutShardDirectory, shard.digest)
+
+
+@task(requests=TABLES)
+def check_cutouts(
+    survey: SurveyVersion, shards: list[CutoutShard], config: IngestConfig
+) -> list[CutoutShard]:
+    """Let a survey's shards pass if few enough of its galaxies' images were rejected."""
+    from galaxyloop import cutouts
+
+    alive = open_survey(survey).alive
+    cutouts.check_rejects(alive, open_shards(shards), config.max_image_reject_rate)
+    return shards

@@ -20,7 +20,7 @@ from galaxyloop.report.content import (
 )
 from galaxyloop.shards import CutoutCollection, CutoutShard
 from galaxyloop.surveys import SurveyVersion
-from galaxyloop.vote_tables import load_vote_rejects, load_vote_summary
+from galaxyloop.vote_tables import VoteSummary, load_vote_rejects, load_vote_summary
 
 _N_IN_GROUP = 6
 _N_GROUPS = 8
@@ -60,8 +60,8 @@ def gather_report(results: RoundResults) -> ReportContent:
         survey=results.survey.name,
         tree=tree,
         model=f"{provenance.model_name} version {provenance.model_version}",
-        intake=_intake(results),
-        rejects=_rejects(results),
+        intake=count_intake(results.survey, cutouts, votes),
+        rejects=_rejects(results, cutouts),
         learning_log=pd.read_parquet(results.checkpoint / "log.parquet"),
         n_catalogue_rows=len(catalogue),
         metrics=evaluation.metrics,
@@ -99,32 +99,34 @@ class _Images(Mapping[str, Image]):
         return len(self._place)
 
 
-def _intake(results: RoundResults) -> pd.DataFrame:
-    """What was read, used and rejected at each step; images first."""
-    survey, votes = results.survey, load_vote_summary(results.votes)
-    read = [shard.summary for shard in results.shards]
+def count_intake(
+    survey: SurveyVersion, cutouts: CutoutCollection, votes: VoteSummary
+) -> pd.DataFrame:
+    """What was read, used and rejected at each step; images first.
+
+    Read, used and rejected are counted each by itself, so that galaxies lost on the way show.
+    Of a survey that has grown only the living count: old shards still hold the others.
+
+    Args:
+        survey: the version the round was played on.
+        cutouts: all its shards, read with ``survey.alive``.
+        votes: the vote table's own counts.
+
+    Returns:
+        ``step, n_read, n_used, n_rejected``; ``ReportContent`` refuses a row that does not add up.
+    """
     steps = [
-        (
-            "images",
-            sum(shard.n_read for shard in read),
-            sum(shard.n_galaxies for shard in read),
-            sum(shard.n_rejected for shard in read),
-        ),
-        (
-            "rows of the manifest",
-            survey.n_galaxies + survey.n_rejected,
-            survey.n_galaxies,
-            survey.n_rejected,
-        ),
+        ("images", len(survey.alive), len(cutouts), len(cutouts.rejects)),
+        ("rows of the manifest", survey.n_read, len(survey.galaxies), len(survey.rejects)),
         ("rows of votes", votes.n_read, votes.n_accepted, votes.n_rejected),
     ]
     return pd.DataFrame(steps, columns=["step", "n_read", "n_used", "n_rejected"])
 
 
-def _rejects(results: RoundResults) -> dict[str, pd.DataFrame]:
+def _rejects(results: RoundResults, cutouts: CutoutCollection) -> dict[str, pd.DataFrame]:
     """Every rejected row, by what it is a row of."""
     return {
-        "images": pd.concat([shard.rejects for shard in results.shards]),
+        "images": cutouts.rejects,
         "manifest": results.survey.rejects,
         "votes": load_vote_rejects(results.votes),
     }

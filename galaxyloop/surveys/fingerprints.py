@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from galaxyloop.storage import FileReader
+from galaxyloop.storage import ABSENT_ERRORS, FileReader
 from galaxyloop.surveys.manifest import IngestConfig
 
 UNREADABLE = ""
 """The fingerprint of an image that could not be read; cutting out rejects it."""
 CONTENT = "sha256:"
 """Start of a fingerprint of the bytes themselves."""
+STAT = "stat:"
+"""Start of a fingerprint of what the storage says about a file."""
 _BLOCK = 4096
 
 
@@ -24,10 +26,10 @@ def fingerprint_images(uris: Sequence[str], config: IngestConfig) -> list[str]:
     Raises:
         StorageError: the network failed repeatedly.
     """
-    reader = FileReader(config.max_image_bytes)
+    reader = FileReader(config.max_image_bytes, config.n_attempts)
     one: dict[str, Callable[[str], str]] = {
         "content": lambda uri: content_fingerprint(reader.read(uri), config.max_image_bytes),
-        "stat": lambda uri: f"stat:{_hex(reader.fingerprint(uri).encode())}",
+        "stat": lambda uri: stat_fingerprint(reader.fingerprint(uri)),
         "uri": lambda uri: f"uri:{_hex(uri.encode())}",
     }
     fingerprint = one[config.fingerprint]
@@ -35,7 +37,7 @@ def fingerprint_images(uris: Sequence[str], config: IngestConfig) -> list[str]:
     def or_unreadable(uri: str) -> str:
         try:
             return fingerprint(uri)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        except ABSENT_ERRORS:
             return UNREADABLE
 
     digests: list[str] = []
@@ -48,6 +50,11 @@ def fingerprint_images(uris: Sequence[str], config: IngestConfig) -> list[str]:
 def content_fingerprint(content: bytes, max_image_bytes: int) -> str:
     """The fingerprint of a file's bytes, empty if there are too many."""
     return UNREADABLE if len(content) > max_image_bytes else f"{CONTENT}{_hex(content)}"
+
+
+def stat_fingerprint(mark: str) -> str:
+    """The fingerprint of a file's size with its time of change or ETag."""
+    return f"{STAT}{_hex(mark.encode())}"
 
 
 def _hex(content: bytes) -> str:

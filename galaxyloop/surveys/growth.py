@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyloop.storage import whole_directory
+from galaxyloop.storage import whole_directory, write_table
 from galaxyloop.surveys.fingerprints import fingerprint_images
 from galaxyloop.surveys.manifest import REJECT_COLUMNS, IngestConfig
 from galaxyloop.surveys.versions import (
@@ -18,7 +18,6 @@ from galaxyloop.surveys.versions import (
     GALAXY_SCHEMA,
     REJECT_SCHEMA,
     SurveyVersion,
-    write_table,
 )
 
 HEALPIX_LEVEL = 29
@@ -32,6 +31,7 @@ def version_survey(
     previous: SurveyVersion | None,
     directory: Path,
     rejects: pd.DataFrame | None = None,
+    n_read: int | None = None,
 ) -> SurveyVersion:
     """Write the survey as it is now, reusing the previous version's chunks.
 
@@ -44,6 +44,7 @@ def version_survey(
         previous: the version to grow from, if any.
         directory: appears complete or not at all.
         rejects: the manifest's rejected rows, kept beside the galaxies.
+        n_read: rows the manifest had; by default as many as galaxies and rejects.
 
     Raises:
         StorageError: a storage failed, or the directory exists already.
@@ -56,6 +57,7 @@ def version_survey(
         "name": config.survey,
         "digest": _survey_digest(config.survey, growth.galaxies, growth.chunks),
         "chunks": growth.chunks,
+        "n_read": len(galaxies) + len(rejects) if n_read is None else n_read,
         "n_galaxies": len(galaxies),
         "n_rejected": len(rejects),
         **growth.origin,
@@ -106,10 +108,11 @@ def _write_chunks(growth: _Growth, previous: SurveyVersion | None, folder: Path)
     places = growth.galaxies.groupby("chunk").indices
     for i, digest in enumerate(growth.chunks):
         if digest in growth.new_chunks:
-            rows = growth.new_chunks[digest]
+            rows = growth.new_chunks[digest].assign(is_alive=True)
         elif previous is not None:
             rows = previous.read_chunk(digest).set_index("id_str")
-            living = growth.galaxies.iloc[places[i]].set_index("id_str")
+            living = growth.galaxies.iloc[places[i]].assign(is_alive=True).set_index("id_str")
+            rows["is_alive"] = False
             rows.loc[living.index] = living[rows.columns]
             rows = rows.reset_index()
         write_table(rows, CHUNK_SCHEMA, folder / f"{digest}.parquet")

@@ -36,27 +36,28 @@ class IngestConfig(StrictConfig):
     change, or ETag) or ``uri`` (a file never changes once it is there)."""
     max_reject_rate: float = 0.05
     """Share of rows that may be rejected before the run stops, from 0 to 1."""
+    max_image_reject_rate: float = 0.05
+    """Share of the survey's images that may give no cutout before the run stops, from 0 to 1."""
     n_readers: int = 8
-    """Files read at the same time."""
+    """Files read, and images decoded, at the same time; changes no result."""
+    n_attempts: int = 3
+    """How often a file is asked for when the network fails; changes no result."""
     max_image_bytes: int = 50_000_000
     """A longer file is not fingerprinted by content; cutting out rejects it."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         require(bool(self.survey), f"survey must be a name, got {self.survey!r}")
-        require(self.chunk_size >= 1, f"chunk_size must be >= 1, got {self.chunk_size}")
         require(
             self.fingerprint in FINGERPRINTS,
             f"fingerprint must be one of {', '.join(FINGERPRINTS)}, got {self.fingerprint!r}",
         )
-        require(
-            0 <= self.max_reject_rate <= 1,
-            f"max_reject_rate must be in [0, 1], got {self.max_reject_rate}",
-        )
-        require(self.n_readers >= 1, f"n_readers must be >= 1, got {self.n_readers}")
-        require(
-            self.max_image_bytes >= 1, f"max_image_bytes must be >= 1, got {self.max_image_bytes}"
-        )
+        for name in ("max_reject_rate", "max_image_reject_rate"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"{name} must be in [0, 1], got {value}")
+        for name in ("chunk_size", "n_readers", "n_attempts", "max_image_bytes"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} must be >= 1, got {value}")
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,8 @@ class Manifest:
     """``id_str, image_uri, ra_deg, dec_deg, survey, group_id``; no coordinates are NaN."""
     rejects: pd.DataFrame
     """``row, id_str, column, value, reason``; one line a rejected row."""
-
-    @property
-    def n_read(self) -> int:
-        """Rows in the file."""
-        return len(self.galaxies) + len(self.rejects)
+    n_read: int
+    """Rows in the file."""
 
 
 def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -115,7 +113,8 @@ def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_r
         judge: gives the rows that break a rule.
 
     Raises:
-        ManifestError: the file is missing, is no table, or lacks a column.
+        ManifestError: the file is missing, may not be read, is no table, or lacks a column.
+        StorageError: the network failed; it may work later.
         TooManyRejectsError: more rows are rejected than ``max_reject_rate`` allows.
     """
     text, ragged = read_text_columns(uri, [*_NEEDED, *_OPTIONAL], _NEEDED)
@@ -136,7 +135,7 @@ def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_r
     galaxies = rows[~rows.index.isin(rejects["row"])].reset_index(drop=True)
     _check_rate(rejects, len(galaxies) + len(rejects), config.max_reject_rate)
     galaxies["image_uri"] = [_resolve(place, uri) for place in galaxies["image_uri"]]
-    return Manifest(galaxies, rejects)
+    return Manifest(galaxies, rejects, n_read=len(text) + len(ragged))
 
 
 def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]:

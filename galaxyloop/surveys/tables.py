@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from galaxyloop.errors import ManifestError
+from galaxyloop.errors import ManifestError, StorageError
+from galaxyloop.storage import NETWORK_ERRORS, is_lasting
 
 _OpenFile = Any
 """What fsspec opens: its handles have no base class in common."""
@@ -34,18 +35,40 @@ def read_text_columns(
         that has another number of columns than the header.
 
     Raises:
-        ManifestError: the file is missing, not a table, or lacks a needed column.
+        ManifestError: the file is missing, may not be read, is not a table, or lacks a needed
+            column.
+        StorageError: the network failed; it may work later.
     """
     try:
-        with fsspec.open(uri, "rb", compression="infer") as file:
+        with _opened(uri) as file:
             if uri.endswith((".parquet", ".pq")):
                 return _read_parquet(uri, file, wanted, needed), _no_ragged_rows()
             return _read_csv(uri, file, wanted, needed)
-    except FileNotFoundError as error:
-        raise ManifestError(f"there is no manifest at {uri}; check the location") from error
     except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise ManifestError(
             f"{uri} cannot be read as a table: {error}; give csv, csv.gz or parquet"
+        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ManifestError(f"there is no manifest at {uri}; check the location") from error
+    except IsADirectoryError as error:
+        raise ManifestError(f"{uri} is a directory; name the table in it") from error
+    except NETWORK_ERRORS as error:
+        if is_lasting(error):
+            raise ManifestError(
+                f"{uri} may not be read: {error}; check the location and your credentials"
+            ) from error
+        raise StorageError(
+            f"{uri} could not be read: {error}; check the network and the endpoint, then run again"
+        ) from error
+
+
+def _opened(uri: str) -> _OpenFile:
+    """The file, unzipped if its name says so."""
+    try:
+        return fsspec.open(uri, "rb", compression="infer")
+    except (ValueError, ImportError) as error:
+        raise ManifestError(
+            f"nothing here reads {uri}: {error}; give a path, s3:// or https://"
         ) from error
 
 

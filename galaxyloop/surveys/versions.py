@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet
 
 from galaxyloop.errors import ManifestError
 from galaxyloop.surveys.manifest import REJECT_COLUMNS
 
-FORMAT = 1
+FORMAT = 2
 _TEXT = pa.string()
-CHUNK_SCHEMA = pa.schema(
+_ROW_SCHEMA = pa.schema(
     {
         "id_str": _TEXT,
         "image_uri": _TEXT,
@@ -26,7 +25,8 @@ CHUNK_SCHEMA = pa.schema(
         "healpix_29": pa.int64(),
     }
 )
-GALAXY_SCHEMA = pa.schema([*CHUNK_SCHEMA, pa.field("chunk", pa.int32())])
+CHUNK_SCHEMA = pa.schema([*_ROW_SCHEMA, pa.field("is_alive", pa.bool_())])
+GALAXY_SCHEMA = pa.schema([*_ROW_SCHEMA, pa.field("chunk", pa.int32())])
 REJECT_SCHEMA = pa.schema([(name, _TEXT) for name in REJECT_COLUMNS]).set(
     0, pa.field("row", pa.int64())
 )
@@ -42,6 +42,8 @@ class SurveyVersion:
     """Over the galaxies (id, image, group, position) and the list of chunks."""
     chunks: tuple[str, ...]
     """Digests of the chunks, oldest first: of two rows of one galaxy the later counts."""
+    n_read: int
+    """Rows of the manifest: each is a galaxy or a reject."""
     n_galaxies: int
     n_rejected: int
     n_added: int
@@ -60,11 +62,17 @@ class SurveyVersion:
         path = Path(directory) / "survey.json"
         try:
             content = json.loads(path.read_text())
-        except FileNotFoundError as error:
-            raise ManifestError(f"{directory} holds no survey version (survey.json)") from error
-        if content.pop("format") != FORMAT:
-            raise ManifestError(f"{path} is of another format; make the survey version again")
-        return cls(directory=Path(directory), **{**content, "chunks": tuple(content["chunks"])})
+            if content.pop("format") != FORMAT:
+                raise ManifestError(f"{path} is of another format; make the survey version again")
+            content["chunks"] = tuple(content["chunks"])
+            return cls(directory=Path(directory), **content)
+        except ManifestError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(
+                f"{directory} holds no survey version (no sound survey.json); give the directory "
+                "of one, such as .galaxyloop/survey-version/DIGEST"
+            ) from error
 
     @cached_property
     def galaxies(self) -> pd.DataFrame:
@@ -82,11 +90,5 @@ class SurveyVersion:
         return dict(zip(self.galaxies["id_str"], self.galaxies["image_digest"], strict=True))
 
     def read_chunk(self, digest: str) -> pd.DataFrame:
-        """The rows of one chunk, those that have died since included."""
+        """The rows of one chunk; those that have died since have ``is_alive`` False."""
         return pd.read_parquet(self.directory / "chunks" / f"{digest}.parquet")
-
-
-def write_table(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
-    """Write the schema's columns; equal rows give equal bytes."""
-    table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    pa.parquet.write_table(table.replace_schema_metadata(None), path, compression="zstd")

@@ -42,6 +42,11 @@ def bomb_bytes(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
+def good_files(n: int) -> dict[str, bytes]:
+    """So many sound files, JPEG and PNG in turn."""
+    return {f"g{i:02}": (jpeg_bytes if i % 2 else png_bytes)(galaxy_pixels(i)) for i in range(n)}
+
+
 def write_chunk(
     folder: Path, contents: dict[str, bytes], fingerprint: str = "content"
 ) -> pd.DataFrame:

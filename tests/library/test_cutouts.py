@@ -12,29 +12,26 @@ import pandas as pd
 import pytest
 
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
-from galaxyloop.errors import ConfigError, StorageError, TooManyRejectsError
+from galaxyloop.errors import ConfigError, StorageError
 from galaxyloop.images import ImageBounds, cut_out, decode_rgb
 from galaxyloop.shards import CutoutShard
 from tests.library.image_files import (
     bomb_bytes,
     chunk_of,
     galaxy_pixels,
+    good_files,
     jpeg_bytes,
     png_bytes,
     write_chunk,
 )
 
-TOLERANT = CutoutConfig(max_reject_rate=1.0, image_size_px=32, max_image_px=1_000_000)
-
-
-def good_files(n: int) -> dict[str, bytes]:
-    return {f"g{i:02}": (jpeg_bytes if i % 2 else png_bytes)(galaxy_pixels(i)) for i in range(n)}
+SMALL = CutoutConfig(image_size_px=32, max_image_px=1_000_000)
 
 
 def test_cut_out_chunk__pixels_are_those_of_each_file_in_order(tmp_path: Path) -> None:
     files = good_files(9)
     chunk = write_chunk(tmp_path / "in", files)
-    summary = cut_out_chunk(chunk, TOLERANT, tmp_path / "shard")
+    summary = cut_out_chunk(chunk, SMALL, tmp_path / "shard")
     shard = CutoutShard.open(tmp_path / "shard", verify=True)
     assert summary.n_galaxies == 9
     assert shard.index["id_str"].tolist() == list(files)
@@ -48,9 +45,8 @@ def test_cut_out_chunk__readers_do_not_change_a_byte(tmp_path: Path, n_readers: 
     files = good_files(40)
     files["g13"] = b"<html>"
     chunk = write_chunk(tmp_path / "in", files)
-    cut_out_chunk(chunk, TOLERANT, tmp_path / "one")
-    settings = TOLERANT.to_dict() | {"n_readers": n_readers}
-    cut_out_chunk(chunk, CutoutConfig.from_dict(settings), tmp_path / "other")
+    cut_out_chunk(chunk, SMALL, tmp_path / "one")
+    cut_out_chunk(chunk, SMALL, tmp_path / "other", n_readers)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert names == ["cutouts.npy", "index.parquet", "rejects.parquet", "shard.json"]
     for name in names:
@@ -59,8 +55,8 @@ def test_cut_out_chunk__readers_do_not_change_a_byte(tmp_path: Path, n_readers: 
 
 def test_cut_out_chunk__neighbours_and_order_do_not_change_pixels(tmp_path: Path) -> None:
     chunk = write_chunk(tmp_path / "in", good_files(6))
-    cut_out_chunk(chunk, TOLERANT, tmp_path / "all")
-    cut_out_chunk(chunk.iloc[[4, 1]], TOLERANT, tmp_path / "two")
+    cut_out_chunk(chunk, SMALL, tmp_path / "all")
+    cut_out_chunk(chunk.iloc[[4, 1]], SMALL, tmp_path / "two")
     whole, two = (CutoutShard.open(tmp_path / name) for name in ("all", "two"))
     np.testing.assert_array_equal(two.images, whole.images[[4, 1]])
 
@@ -68,18 +64,16 @@ def test_cut_out_chunk__neighbours_and_order_do_not_change_pixels(tmp_path: Path
 def test_cut_out_chunk__digest_follows_content_and_not_location(tmp_path: Path) -> None:
     files = good_files(3)
     digests = [
-        cut_out_chunk(
-            write_chunk(tmp_path / folder, files), TOLERANT, tmp_path / f"{folder}-s"
-        ).digest
+        cut_out_chunk(write_chunk(tmp_path / folder, files), SMALL, tmp_path / f"{folder}-s").digest
         for folder in ("here", "there")
     ]
     assert digests[0] == digests[1]
     chunk = write_chunk(tmp_path / "here", files)
-    smaller = CutoutConfig.from_dict(TOLERANT.to_dict() | {"centre_fraction": 0.5})
+    smaller = CutoutConfig.from_dict(SMALL.to_dict() | {"centre_fraction": 0.5})
     assert cut_out_chunk(chunk, smaller, tmp_path / "smaller").digest != digests[0]
     files["g01"] = jpeg_bytes(galaxy_pixels(99))
     other = write_chunk(tmp_path / "other", files)
-    assert cut_out_chunk(other, TOLERANT, tmp_path / "other-s").digest != digests[0]
+    assert cut_out_chunk(other, SMALL, tmp_path / "other-s").digest != digests[0]
 
 
 def test_cut_out_chunk__each_bad_image_is_rejected_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -94,16 +88,14 @@ def test_cut_out_chunk__each_bad_image_is_rejected_and_the_run_goes_on(tmp_path:
         "tiny": png_bytes(galaxy_pixels(1, 20, 20)),
         "blank": png_bytes(np.full((64, 64, 3), (3, 5, 7), np.uint8)),
         "heavy": png + b"\x00" * 300_000,
-        "changed": jpeg,
-        "gone": jpeg,
         "good-too": png,
     }
-    config = CutoutConfig.from_dict(TOLERANT.to_dict() | {"max_image_bytes": 200_000})
+    config = CutoutConfig.from_dict(SMALL.to_dict() | {"max_image_bytes": 200_000})
     chunk = write_chunk(tmp_path, files)
     late = pd.DataFrame({**chunk.iloc[0].to_dict(), "id_str": "late", "image_digest": ""}, [0])
     chunk = pd.concat([chunk, late], ignore_index=True)
-    (tmp_path / "changed").write_bytes(png)
-    (tmp_path / "gone").unlink()
+    gone = pd.DataFrame({**late.iloc[0].to_dict(), "id_str": "gone", "image_uri": "/absent"}, [0])
+    chunk = pd.concat([chunk, gone], ignore_index=True)
     summary = cut_out_chunk(chunk, config, tmp_path / "shard")
     rejects = CutoutShard.open(tmp_path / "shard", verify=True).rejects
     assert dict(zip(rejects["id_str"], rejects["reason"], strict=True)) == {
@@ -115,28 +107,70 @@ def test_cut_out_chunk__each_bad_image_is_rejected_and_the_run_goes_on(tmp_path:
         "tiny": "smaller than min_side_px=32",
         "blank": "blank",
         "heavy": "more than max_image_bytes=200000 bytes",
-        "changed": "changed since the survey was versioned",
         "gone": "missing",
         "late": "was not readable when the survey was versioned",
     }
     assert chunk["id_str"][rejects["row"]].tolist() == rejects["id_str"].tolist()
-    assert (summary.n_read, summary.n_galaxies, summary.n_rejected) == (13, 2, 11)
+    assert (summary.n_read, summary.n_galaxies, summary.n_rejected) == (12, 2, 10)
     assert rejects.set_index("id_str")["value"]["blank"] == "every pixel is [3, 5, 7]"
 
 
-def test_cut_out_chunk__stops_as_soon_as_too_many_are_rejected(tmp_path: Path) -> None:
-    files = {f"bad{i}": b"<html>" for i in range(5)} | good_files(5)
-    chunk = write_chunk(tmp_path / "in", files)
-    with pytest.raises(TooManyRejectsError, match=r"3 of 10 images .*max_reject_rate=0.2") as e:
-        cut_out_chunk(chunk, CutoutConfig(max_reject_rate=0.2), tmp_path / "out" / "shard")
-    assert e.value.reasons == {"an HTML page instead of an image": 3}
+@pytest.mark.parametrize("fingerprint", ["content", "stat"])
+@pytest.mark.parametrize("event", ["changed", "gone", "forbidden"])
+def test_cut_out_chunk__stops_where_an_image_is_no_more_what_was_seen(
+    tmp_path: Path, fingerprint: str, event: str
+) -> None:
+    chunk = write_chunk(tmp_path / "in", good_files(4), fingerprint)
+    path = tmp_path / "in" / "g02"
+    path.unlink()
+    if event == "changed":
+        path.write_bytes(png_bytes(galaxy_pixels(77)))
+    elif event == "forbidden":
+        path.mkdir()
+    with pytest.raises(StorageError, match=r"g02 .* since the manifest was read; run again"):
+        cut_out_chunk(chunk, SMALL, tmp_path / "out" / "shard")
     assert list((tmp_path / "out").iterdir()) == []
+    chunk["is_alive"] = chunk["id_str"] != "g02"
+    cut_out_chunk(chunk, SMALL, tmp_path / "out" / "shard")
+    shard = CutoutShard.open(tmp_path / "out" / "shard", verify=True)
+    assert shard.index["id_str"].tolist() == ["g00", "g01", "g03"]
+    assert shard.rejects["reason"].tolist() == [
+        "withdrawn from the survey, and its image since gone or changed"
+    ]
+
+
+def test_cut_out_chunk__takes_a_chunk_of_nothing_for_a_storage_that_is_away(
+    tmp_path: Path,
+) -> None:
+    chunk = write_chunk(tmp_path / "in", good_files(3), "uri")
+    (tmp_path / "in" / "g00").unlink()
+    assert cut_out_chunk(chunk, SMALL, tmp_path / "one-missing").n_rejected == 1
+    (tmp_path / "in").rename(tmp_path / "away")
+    with pytest.raises(StorageError, match="none of the 3 images of this chunk can be read"):
+        cut_out_chunk(chunk, SMALL, tmp_path / "shard")
+    assert not (tmp_path / "shard").exists()
+
+
+def test_cut_out_chunk__digest_tells_rejects_fingerprints_and_groups_apart(tmp_path: Path) -> None:
+    pixels = galaxy_pixels(3)
+    chunk = write_chunk(tmp_path / "a", {"g": png_bytes(pixels), "h": jpeg_bytes(pixels)})
+    recoded = chunk.copy()
+    content = png_bytes(pixels) + b"end"
+    recoded.loc[0, ["image_uri", "image_digest"]] = write_chunk(tmp_path / "b", {"g": content})[
+        ["image_uri", "image_digest"]
+    ].iloc[0]
+    broken = pd.concat([chunk, write_chunk(tmp_path / "c", {"x": b"<html>"})], ignore_index=True)
+    other = pd.concat([chunk, write_chunk(tmp_path / "d", {"x": b"{}"})], ignore_index=True)
+    chunks = [chunk, recoded, broken, other, chunk.assign(group_id="one")]
+    summaries = [cut_out_chunk(rows, SMALL, tmp_path / f"s{i}") for i, rows in enumerate(chunks)]
+    assert summaries[0].sha256["cutouts.npy"] == summaries[1].sha256["cutouts.npy"]
+    assert len({summary.digest for summary in summaries}) == len(chunks)
 
 
 def test_cut_out_chunk__takes_no_galaxies_and_only_rejects(tmp_path: Path) -> None:
     chunk = write_chunk(tmp_path / "in", {"a": b"{}"})
     for rows, n_rejected in ((chunk[:0], 0), (chunk, 1)):
-        summary = cut_out_chunk(rows, TOLERANT, tmp_path / f"s{n_rejected}")
+        summary = cut_out_chunk(rows, SMALL, tmp_path / f"s{n_rejected}")
         assert (summary.n_galaxies, summary.n_rejected) == (0, n_rejected)
         assert CutoutShard.open(tmp_path / f"s{n_rejected}", verify=True).images.shape[0] == 0
 
@@ -144,7 +178,7 @@ def test_cut_out_chunk__takes_no_galaxies_and_only_rejects(tmp_path: Path) -> No
 def test_cut_out_chunk__refuses_a_directory_in_use(tmp_path: Path) -> None:
     chunk = write_chunk(tmp_path / "in", good_files(1))
     with pytest.raises(StorageError, match="in exists already"):
-        cut_out_chunk(chunk, TOLERANT, tmp_path / "in")
+        cut_out_chunk(chunk, SMALL, tmp_path / "in")
 
 
 def test_cut_out_chunk__memory_does_not_grow_with_the_chunk(tmp_path: Path) -> None:
@@ -168,8 +202,8 @@ def test_cutout_config__refuses_values_out_of_range() -> None:
         CutoutConfig(centre_fraction=1.5)
     with pytest.raises(ConfigError, match=r"image_size_px must be in \[8, 4096\], got 4"):
         CutoutConfig(image_size_px=4)
-    with pytest.raises(ConfigError, match="n_readers must be >= 1, got 0"):
-        CutoutConfig(n_readers=0)
+    with pytest.raises(ConfigError, match="min_side_px must be >= 1, got 0"):
+        CutoutConfig(min_side_px=0)
 
 
 # HTTPS
@@ -225,7 +259,7 @@ def test_cut_out_chunk__asks_again_over_http_and_rejects_what_is_not_there(
     (tmp_path / "site" / "empty.jpg").touch()
     names = ["flaky", "plain", "absent", "forbidden", "empty"]
     chunk = chunk_of(names, [f"{site}/{name}.jpg" for name in names], "uri")
-    cut_out_chunk(chunk, TOLERANT, tmp_path / "shard")
+    cut_out_chunk(chunk, SMALL, tmp_path / "shard")
     shard = CutoutShard.open(tmp_path / "shard")
     assert shard.index["id_str"].tolist() == ["flaky", "plain"]
     assert shard.rejects["reason"].tolist() == ["missing", "not readable", "an empty file"]
@@ -237,6 +271,6 @@ def test_cut_out_chunk__a_broken_server_stops_the_run(
 ) -> None:
     chunk = chunk_of(["a"], [f"{site}/broken.jpg"], "uri")
     with pytest.raises(StorageError, match=r"broken.jpg could not be read in 3 attempts.*500"):
-        cut_out_chunk(chunk, TOLERANT, tmp_path / "shard")
+        cut_out_chunk(chunk, SMALL, tmp_path / "shard")
     assert not (tmp_path / "shard").exists()
     assert json.dumps([p.name for p in tmp_path.iterdir()]) == '["site"]'

@@ -66,7 +66,7 @@ def test_cut_out_chunk__real_cutouts_are_area_averages_of_the_files(
     survey: SurveyVersion, tmp_path: Path
 ) -> None:
     rows = survey.read_chunk(survey.chunks[0])[:20]
-    cut_out_chunk(rows, CutoutConfig(max_reject_rate=1.0), tmp_path / "shard")
+    cut_out_chunk(rows, CutoutConfig(), tmp_path / "shard")
     shard = CutoutShard.open(tmp_path / "shard")
     for image, uri in zip(shard.images, shard.index["image_uri"], strict=True):
         whole = cv2.imread(uri)[:, :, ::-1]

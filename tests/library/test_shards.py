@@ -15,7 +15,7 @@ from tests.library.image_files import galaxy_pixels, png_bytes, write_chunk
 def make_shard(folder: Path, seeds: dict[str, int], size_px: int = 32) -> CutoutShard:
     files = {name: png_bytes(galaxy_pixels(seed)) for name, seed in seeds.items()}
     chunk = write_chunk(folder / "in", files)
-    cut_out_chunk(chunk, CutoutConfig(image_size_px=size_px, max_reject_rate=1.0), folder / "shard")
+    cut_out_chunk(chunk, CutoutConfig(image_size_px=size_px), folder / "shard")
     return CutoutShard.open(folder / "shard", verify=True)
 
 
@@ -111,6 +111,22 @@ def test_cutout_collection__leaves_out_the_dead_and_the_outdated(
     assert CutoutCollection([shard], alive).id_strs.tolist() == ["g1"]
     assert CutoutCollection([shard], alive).index["id_str"].tolist() == ["g1"]
     assert len(CutoutCollection([shard], {})) == 0
+
+
+def test_cutout_collection__keeps_the_rejects_of_the_living_alone(tmp_path: Path) -> None:
+    shards = []
+    for name, contents in {
+        "old": {"g0": b"{}", "g1": b"<html>", "g2": b""},
+        "new": {"g1": png_bytes(galaxy_pixels(1)), "g3": b"GIF", "g4": png_bytes(galaxy_pixels(4))},
+    }.items():
+        chunk = write_chunk(tmp_path / f"{name}-in", contents)
+        cut_out_chunk(chunk, CutoutConfig(image_size_px=32), tmp_path / name)
+        shards.append(CutoutShard.open(tmp_path / name))
+    everything = CutoutCollection(shards).rejects
+    assert everything["id_str"].tolist() == ["g0", "g2", "g3"]
+    digests = everything.set_index("id_str")["image_digest"]
+    alive = {"g0": digests["g0"], "g2": "sha256:newer", "g3": digests["g3"]}
+    assert CutoutCollection(shards, alive).rejects["id_str"].tolist() == ["g0", "g3"]
 
 
 def test_cutout_collection__refuses_shards_of_two_sizes(tmp_path: Path, shard: CutoutShard) -> None:

@@ -120,6 +120,16 @@ def test_read_manifest__refuses_a_missing_file_and_rounded_ids(tmp_path: Path) -
         read_manifest(str(tmp_path / "m.parquet"), TOLERANT)
 
 
+def test_read_manifest__refuses_places_that_are_no_file(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("id_str,image_uri\n")
+    with pytest.raises(ManifestError, match="is a directory; name the table in it"):
+        read_manifest(str(tmp_path), TOLERANT)
+    with pytest.raises(ManifestError, match="no manifest at .*m.csv/m.csv"):
+        read_manifest(str(tmp_path / "m.csv" / "m.csv"), TOLERANT)
+    with pytest.raises(ManifestError, match=r"nothing here reads foo://a/m.csv.*s3:// or https://"):
+        read_manifest("foo://a/m.csv", TOLERANT)
+
+
 def test_read_manifest__reads_a_header_alone_as_no_galaxies(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("id_str,image_uri\n")
     manifest = read_manifest(str(tmp_path / "m.csv"), TOLERANT)
@@ -148,5 +158,9 @@ def test_ingest_config__refuses_values_out_of_range() -> None:
         IngestConfig(fingerprint="md5")
     with pytest.raises(ConfigError, match="chunk_size must be >= 1, got 0"):
         IngestConfig(chunk_size=0)
-    with pytest.raises(ConfigError, match=r"max_reject_rate must be in \[0, 1\], got 1.5"):
+    with pytest.raises(ConfigError, match=r"^max_reject_rate must be in \[0, 1\], got 1.5"):
         IngestConfig(max_reject_rate=1.5)
+    with pytest.raises(ConfigError, match=r"max_image_reject_rate must be in \[0, 1\], got -1"):
+        IngestConfig(max_image_reject_rate=-1.0)
+    with pytest.raises(ConfigError, match="n_readers must be >= 1, got 0"):
+        IngestConfig(n_readers=0)

@@ -102,7 +102,10 @@ def test_version_survey__keeps_dead_rows_in_a_chunk_and_drops_a_chunk_of_them(
     rest = {name: contents[name] for name in ("g0", "g1")}
     second = grow(tmp_path / "a", rest, first, tmp_path / "v2")
     assert second.chunks == first.chunks[:1]
-    assert len(second.read_chunk(second.chunks[0])) == 4
+    rows = second.read_chunk(second.chunks[0])
+    assert rows["id_str"].tolist() == ["g0", "g1", "g2", "g3"]
+    assert rows["is_alive"].tolist() == [True, True, False, False]
+    assert first.read_chunk(first.chunks[0])["is_alive"].all()
     assert set(second.alive) == {"g0", "g1"}
 
 
@@ -213,3 +216,8 @@ def test_survey_version_open__refuses_what_is_none(tmp_path: Path) -> None:
     (tmp_path / "survey.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(ManifestError, match="another format"):
         SurveyVersion.open(tmp_path)
+    (tmp_path / "survey.json").write_text("[]")
+    with pytest.raises(ManifestError, match="holds no survey version"):
+        SurveyVersion.open(tmp_path)
+    with pytest.raises(ManifestError, match="survey.json holds no .*/survey-version/DIGEST"):
+        SurveyVersion.open(tmp_path / "survey.json")

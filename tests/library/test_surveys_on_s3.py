@@ -10,12 +10,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
-from galaxyloop.errors import ManifestError
+from galaxyloop.errors import ManifestError, StorageError
 from galaxyloop.shards import CutoutShard
 from galaxyloop.surveys import IngestConfig, fingerprint_images, read_manifest, version_survey
-from tests.library.image_files import galaxy_pixels, png_bytes, write_chunk
+from tests.library.image_files import chunk_of, galaxy_pixels, png_bytes, write_chunk
 
-TOLERANT = CutoutConfig(max_reject_rate=1.0, image_size_px=32)
+TOLERANT = CutoutConfig(image_size_px=32)
 
 
 @pytest.fixture
@@ -53,7 +53,10 @@ def test_survey_on_s3__gives_the_shard_of_the_same_files_on_disk(
     cut_out_chunk(version.read_chunk(version.chunks[0]), TOLERANT, tmp_path / "s3")
     remote = CutoutShard.open(tmp_path / "s3", verify=True)
     assert remote.rejects[["id_str", "reason"]].to_numpy().tolist() == [["g9", "missing"]]
-    local = cut_out_chunk(write_chunk(tmp_path / "in", files), TOLERANT, tmp_path / "disk")
+    chunk = write_chunk(tmp_path / "in", files)
+    absent = chunk_of(["g9"], [str(tmp_path / "absent")])
+    chunk = pd.concat([chunk, absent], ignore_index=True)
+    local = cut_out_chunk(chunk, TOLERANT, tmp_path / "disk")
     assert remote.digest == local.digest
     np.testing.assert_array_equal(remote.images, CutoutShard.open(tmp_path / "disk").images)
 
@@ -86,6 +89,41 @@ def test_cut_out_chunk__rejects_empty_and_oversized_objects_on_s3(
     cut_out_chunk(chunk, CutoutConfig.from_dict(settings), tmp_path / "shard")
     rejects = CutoutShard.open(tmp_path / "shard").rejects
     assert rejects["reason"].tolist() == ["an empty file", "more than max_image_bytes=100000 bytes"]
+
+
+def test_cut_out_chunk__stops_when_an_object_has_another_etag(tmp_path: Path, bucket: str) -> None:
+    put(bucket, {"a": png_bytes(galaxy_pixels(0)), "b": png_bytes(galaxy_pixels(1))})
+    chunk = chunk_of(["a", "b"], [f"{bucket}/{name}" for name in ("a", "b")], "stat")
+    assert cut_out_chunk(chunk, TOLERANT, tmp_path / "shard").n_galaxies == 2
+    put(bucket, {"b": png_bytes(galaxy_pixels(2))})
+    with pytest.raises(StorageError, match="/b has changed since the manifest was read"):
+        cut_out_chunk(chunk, TOLERANT, tmp_path / "other")
+
+
+def test_read_manifest__refuses_what_no_credentials_open(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    fsspec.filesystem("s3").clear_instance_cache()
+    with pytest.raises(ManifestError, match=r"m.csv may not be read: .*credentials"):
+        read_manifest(f"{bucket}/m.csv", IngestConfig())
+
+
+def test_read_manifest__calls_a_silent_endpoint_a_failure_of_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in (settings | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    fsspec.filesystem("s3").clear_instance_cache()
+    with pytest.raises(StorageError, match=r"s3://nobody/m.csv could not be read.*endpoint"):
+        read_manifest("s3://nobody/m.csv", IngestConfig())
+    fsspec.filesystem("s3").clear_instance_cache()
 
 
 def test_read_manifest__refuses_a_missing_object(bucket: str) -> None:

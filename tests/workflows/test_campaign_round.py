@@ -17,13 +17,13 @@ from galaxyloop.synthetic import SimulationConfig, write_survey
 
 PROJECT = Path(__file__).resolve().parents[2]
 SMALL = {
-    "cutouts": {"image_size_px": 32, "max_reject_rate": 0.2},
+    "cutouts": {"image_size_px": 32},
     "vote_checks": {"max_reject_rate": 0.2},
-    "ingest": {"chunk_size": 60},
+    "ingest": {"chunk_size": 60, "max_image_reject_rate": 0.2},
     "run": {"training": {"epochs": 1, "batch_size": 32, "n_threads": 1}},
     "metrics": {"n_bootstrap": 20},
     "posterior": {"n_samples": 4},
-    "acquisition": {"n_monte_carlo": 20, "max_outcomes": 100},
+    "information": {"n_monte_carlo": 20, "max_outcomes": 100},
 }
 
 
@@ -96,13 +96,13 @@ def test_campaign_round__leaves_what_it_says(
     catalogue = pd.read_parquet(place.root / "round" / "catalogue.parquet")
     manifest = pd.read_csv(place.root / "survey" / "manifest.csv")
     broken = pd.read_csv(place.root / "survey" / "broken.csv")
-    n_broken_images = (broken["table"] == "manifest").sum()
+    n_broken_images = (broken["table"] == "manifest.csv").sum()
     assert len(catalogue) == len(manifest) - n_broken_images
     asked_next = pd.read_parquet(place.root / "round" / "acquisition.parquet")
     votes = pd.read_csv(place.root / "survey" / "votes.csv", dtype={"id_str": str})
     assert asked_next["rank"].tolist() == list(range(1, len(asked_next) + 1))
     accepted = set(votes["id_str"]) - set(
-        broken.loc[broken["table"] == "votes", "id_str"].astype(str)
+        broken.loc[broken["table"] == "votes.csv", "id_str"].astype(str)
     )
     assert not accepted & set(asked_next["id_str"])
 
@@ -172,12 +172,12 @@ def test_build_catalogue__uses_the_champion(
         "--output",
         str(place.root / "again"),
         "--ingest",
-        '{"chunk_size": 60}',
+        '{"chunk_size": 60, "max_image_reject_rate": 0.2}',
         "--cutouts",
-        '{"image_size_px": 32, "max_reject_rate": 0.2}',
+        '{"image_size_px": 32}',
         "--posterior",
         '{"n_samples": 4}',
-        "--acquisition",
+        "--information",
         '{"n_monte_carlo": 20, "max_outcomes": 100}',
     )
     assert done.returncode == 0, done.stdout + done.stderr
