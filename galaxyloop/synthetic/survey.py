@@ -1,7 +1,5 @@
 """A simulated survey on disk: images, manifest, votes, and the truth beside them."""
 
-import os
-import shutil
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from tqdm import tqdm
 
 from galaxyloop.campaigns import find_campaign
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.storage import whole_directory
 from galaxyloop.synthetic.broken import BROKEN_IMAGES, BROKEN_VOTES
 from galaxyloop.synthetic.config import SimulationConfig
 from galaxyloop.synthetic.opinions import true_fractions
@@ -57,19 +56,11 @@ def write_survey(config: SimulationConfig, directory: Path, progress: bool = Tru
     """
     tree = find_campaign(config.campaign).tree
     _refuse_foreign(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        (unfinished / "images").mkdir(parents=True)
-        tables = _write_images(config, tree, unfinished, progress)
-        _write_tables(tables, tree, unfinished)
-        (unfinished / "simulation.json").write_text(config.to_json() + "\n")
-        if directory.exists():
-            shutil.rmtree(directory)
-        os.replace(unfinished, directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with whole_directory(directory, replace=True) as draft:
+        (draft / "images").mkdir()
+        tables = _write_images(config, tree, draft, progress)
+        _write_tables(tables, tree, draft)
+        (draft / "simulation.json").write_text(config.to_json() + "\n")
     return directory
 
 
