@@ -6,7 +6,7 @@ from scipy.special import xlogy
 from scipy.stats import betabinom
 
 from benchmarks.harness import at_least, at_most, finish, parse_arguments, time_pairs
-from galaxyloop.acquisition import AcquisitionConfig, mutual_information
+from galaxyloop.acquisition import InformationConfig, mutual_information
 from tests.reference.trees import flat_tree
 from tests.reference.vote_models import mutual_information_nats
 
@@ -63,7 +63,7 @@ def main() -> None:
     exact = [mutual_information_nats(five[:, i].double().numpy(), 8) for i in range(8)]
     votes_on_five = torch.full((8, 1), 8)
     simulated = mutual_information(
-        five, flat_tree([5]), votes_on_five, AcquisitionConfig(max_outcomes=1)
+        five, flat_tree([5]), votes_on_five, InformationConfig(max_outcomes=1)
     )
     error = float(np.abs(simulated[:, 0].numpy() - exact).max())
     campaign = [3, 2, 2, 2, 4, 5, 3, 4, 3, 6]

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from galaxyloop.acquisition import AcquisitionConfig, expected_information
+from galaxyloop.acquisition import InformationConfig, expected_information
 from galaxyloop.checkpoint import GalaxyModel
 from galaxyloop.devices import predicting
 from galaxyloop.errors import CheckpointError
@@ -25,7 +25,7 @@ def predict_shard(
     model: GalaxyModel,
     shard: CutoutShard,
     posterior: PosteriorConfig,
-    acquisition: AcquisitionConfig,
+    information: InformationConfig,
     path: Path,
 ) -> int:
     """Write the predictions of one shard; the encoder runs once a galaxy.
@@ -37,7 +37,7 @@ def predict_shard(
         model: from ``load_checkpoint``; it runs on an accelerator if there is one.
         shard: cutouts of the size the model was trained on.
         posterior: dropout samples, grid of the intervals.
-        acquisition: volunteers expected, which sets the information.
+        information: volunteers expected.
         path: the parquet file.
 
     Returns:
@@ -47,7 +47,7 @@ def predict_shard(
         CheckpointError: the model was trained on cutouts of another size.
     """
     _check_size(model, shard)
-    summaries, information = [], []
+    summaries, nats = [], []
     starts = range(0, len(shard.index), _GALAXIES_AT_ONCE)
     with predicting(model, posterior.n_threads):
         for first in tqdm(starts, "predict", unit="k galaxies", leave=False):
@@ -55,11 +55,11 @@ def predict_shard(
             concentrations = predict_concentrations(model, images, posterior)
             summary = summarise(concentrations, model.tree, posterior)
             summaries.append(summary)
-            information.append(
-                expected_information(concentrations, summary.asked, model.tree, acquisition)
+            nats.append(
+                expected_information(concentrations, summary.asked, model.tree, information)
             )
     write_predictions(
-        shard.index, _joined(summaries, model), _stacked(information, model), model.tree, path
+        shard.index, _joined(summaries, model), _stacked(nats, model), model.tree, path
     )
     return len(shard.index)
 
@@ -88,6 +88,6 @@ def _joined(summaries: list[PosteriorSummary], model: GalaxyModel) -> PosteriorS
     )
 
 
-def _stacked(information: list[torch.Tensor], model: GalaxyModel) -> torch.Tensor:
+def _stacked(nats: list[torch.Tensor], model: GalaxyModel) -> torch.Tensor:
     """The information one below the other."""
-    return torch.cat([torch.zeros(0, len(model.tree.questions)), *information])
+    return torch.cat([torch.zeros(0, len(model.tree.questions)), *nats])

@@ -21,6 +21,7 @@ SETTINGS = {
     "run": "galaxyloop.training:SupervisedRun",
     "posterior": "galaxyloop.posterior:PosteriorConfig",
     "metrics": "galaxyloop.metrics:MetricsConfig",
+    "information": "galaxyloop.acquisition:InformationConfig",
     "acquisition": "galaxyloop.acquisition:AcquisitionConfig",
     "simulation": "galaxyloop.synthetic:SimulationConfig",
 }

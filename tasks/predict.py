@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flytekit import task
 
-from galaxyloop.acquisition import AcquisitionConfig
+from galaxyloop.acquisition import InformationConfig
 from galaxyloop.posterior import PosteriorConfig
 from schemas.artefacts import (
     Catalogue,
@@ -34,7 +34,7 @@ def predict_shard(
     checkpoint: Checkpoint,
     shard: CutoutShard,
     posterior: PosteriorConfig,
-    acquisition: AcquisitionConfig,
+    information: InformationConfig,
 ) -> Prediction:
     """Posterior summaries and information of every galaxy in a shard."""
     from galaxyloop.checkpoint import load_checkpoint
@@ -45,7 +45,7 @@ def predict_shard(
     directory.mkdir()
     path = directory / "predictions.parquet"
     model = load_checkpoint(checkpoint.download())
-    predict(model, open_shards([shard])[0], posterior, acquisition, path)
+    predict(model, open_shards([shard])[0], posterior, information, path)
     return keep(directory, PredictionDirectory, file_digest(path))
 
 

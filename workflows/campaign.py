@@ -2,7 +2,7 @@
 
 from flytekit import dynamic, workflow
 
-from galaxyloop.acquisition import AcquisitionConfig
+from galaxyloop.acquisition import AcquisitionConfig, InformationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
@@ -65,6 +65,7 @@ def campaign_round(
     run: SupervisedRun = SupervisedRun(),
     posterior: PosteriorConfig = PosteriorConfig(),
     metrics: MetricsConfig = MetricsConfig(),
+    information: InformationConfig = InformationConfig(),
     acquisition: AcquisitionConfig = AcquisitionConfig(),
     previous: str = "",
 ) -> str:
@@ -83,6 +84,7 @@ def campaign_round(
         run: encoder, objective, augmentation, optimisation.
         posterior: dropout samples and intervals.
         metrics: how held-out predictions are judged.
+        information: volunteers expected, for the information each galaxy would give.
         acquisition: how galaxies are ranked for volunteers.
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
@@ -121,7 +123,7 @@ def campaign_round(
     )
     model = register_model(run_id=run_id, name=model_name, alias="champion")
     predictions = predict_shards(
-        checkpoint=checkpoint, shards=shards, posterior=posterior, acquisition=acquisition
+        checkpoint=checkpoint, shards=shards, posterior=posterior, information=information
     )
     catalogue = build_catalogue(
         survey=survey, predictions=predictions, checkpoint=checkpoint, model=model

@@ -2,7 +2,7 @@
 
 from flytekit import dynamic, workflow
 
-from galaxyloop.acquisition import AcquisitionConfig
+from galaxyloop.acquisition import InformationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.surveys import IngestConfig
@@ -18,12 +18,12 @@ def predict_shards(
     checkpoint: Checkpoint,
     shards: list[CutoutShard],
     posterior: PosteriorConfig,
-    acquisition: AcquisitionConfig,
+    information: InformationConfig,
 ) -> list[Prediction]:
     """Predict every shard; those predicted before by this checkpoint are cache hits."""
     return [
         predict.predict_shard(
-            checkpoint=checkpoint, shard=shard, posterior=posterior, acquisition=acquisition
+            checkpoint=checkpoint, shard=shard, posterior=posterior, information=information
         )
         for shard in shards
     ]
@@ -37,7 +37,7 @@ def build_catalogue(
     ingest: IngestConfig = IngestConfig(),
     cutouts: CutoutConfig = CutoutConfig(),
     posterior: PosteriorConfig = PosteriorConfig(),
-    acquisition: AcquisitionConfig = AcquisitionConfig(),
+    information: InformationConfig = InformationConfig(),
     previous: str = "",
 ) -> str:
     """Make the catalogue of a survey with a registered model.
@@ -49,7 +49,7 @@ def build_catalogue(
         ingest: how the manifest is read and cut into chunks.
         cutouts: how images become cutouts; the size must be the model's.
         posterior: dropout samples and intervals.
-        acquisition: volunteers expected, for the information each galaxy would give.
+        information: volunteers expected, for the information each galaxy would give.
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
     checkpoint, version = resolve_model(model=model)
@@ -57,7 +57,7 @@ def build_catalogue(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
     )
     predictions = predict_shards(
-        checkpoint=checkpoint, shards=shards, posterior=posterior, acquisition=acquisition
+        checkpoint=checkpoint, shards=shards, posterior=posterior, information=information
     )
     catalogue: Catalogue = predict.build_catalogue(
         survey=survey, predictions=predictions, checkpoint=checkpoint, model=version

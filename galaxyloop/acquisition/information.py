@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from galaxyloop.acquisition.config import AcquisitionConfig
+from galaxyloop.acquisition.config import InformationConfig
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.posterior.counts import log_urn_weights
 
@@ -22,7 +22,7 @@ def expected_information(
     concentrations: Float[Tensor, "sample galaxy answer"],
     asked: Float[Tensor, "galaxy question"],
     tree: DecisionTree,
-    config: AcquisitionConfig,
+    config: InformationConfig,
 ) -> Float[Tensor, "galaxy question"]:
     """Mutual information if ``expected_votes`` volunteers saw each galaxy.
 
@@ -36,7 +36,7 @@ def mutual_information(
     concentrations: Float[Tensor, "sample galaxy answer"],
     tree: DecisionTree,
     n_votes: Int[Tensor, "galaxy question"],
-    config: AcquisitionConfig | None = None,
+    config: InformationConfig | None = None,
 ) -> Float[Tensor, "galaxy question"]:
     """Mutual information between a galaxy's votes on a question and the network.
 
@@ -60,7 +60,7 @@ def mutual_information(
     """
     if n_votes.numel() and n_votes.min() < 0:
         raise ValueError(f"n_votes must be >= 0, got {int(n_votes.min())}")
-    config = config or AcquisitionConfig()
+    config = config or InformationConfig()
     concentrations = concentrations.to(torch.promote_types(concentrations.dtype, torch.float32))
     result = torch.zeros_like(concentrations[0, :, :1]).repeat(1, len(tree.questions))
     for n_answers in sorted({len(question.answers) for question in tree.questions}):
@@ -79,7 +79,7 @@ def mutual_information(
 
 
 def _information_of_votes(
-    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: InformationConfig
 ) -> Float[Tensor, " cell"]:
     """Galaxies and questions of as many answers and votes; in chunks that bound the memory."""
     n_samples, _, n_answers = concentrations.shape
@@ -116,7 +116,7 @@ def _enumerated_information(
 
 
 def _simulated_information(
-    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: InformationConfig
 ) -> Float[Tensor, " cell"]:
     """Mean over simulated outcomes of log S - H[sample | outcome].
 
@@ -135,7 +135,7 @@ def _simulated_information(
 
 
 def _simulate_votes(
-    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: AcquisitionConfig
+    concentrations: Float[Tensor, "sample cell answer"], n_votes: int, config: InformationConfig
 ) -> list[Int[Tensor, "cell draw"]]:
     """Votes for each answer, in outcomes drawn equally often from every sample.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from galaxyloop.acquisition import (
     ACQUISITIONS,
     AcquisitionConfig,
+    InformationConfig,
     expected_information,
     mutual_information,
     rank_galaxies,
@@ -18,8 +19,8 @@ from galaxyloop.errors import UnknownNameError
 from tests.reference.trees import flat_tree, spiral_tree
 from tests.reference.vote_models import mutual_information_nats
 
-ALWAYS_ENUMERATE = AcquisitionConfig(max_outcomes=10**6)
-ALWAYS_SIMULATE = AcquisitionConfig(max_outcomes=1)
+ALWAYS_ENUMERATE = InformationConfig(max_outcomes=10**6)
+ALWAYS_SIMULATE = InformationConfig(max_outcomes=1)
 
 
 def random_concentrations(n_samples: int, n_galaxies: int, n_answers: int) -> Tensor:
@@ -61,7 +62,7 @@ def test_mutual_information__simulated_is_unbiased_and_close_to_brute_force(
                 concentrations,
                 flat_tree([n_answers]),
                 votes(12, n_votes),
-                AcquisitionConfig(max_outcomes=1, seed=seed),
+                InformationConfig(max_outcomes=1, seed=seed),
             )[:, 0]
             for seed in range(20)
         ]
@@ -80,7 +81,7 @@ def test_mutual_information__of_one_vote_and_two_sure_samples_is_one_bit_by_hand
 @pytest.mark.parametrize("config", [ALWAYS_ENUMERATE, ALWAYS_SIMULATE])
 @pytest.mark.parametrize("n_answers", [2, 3, 4])
 def test_mutual_information__is_within_zero_and_the_log_of_the_samples(
-    n_answers: int, config: AcquisitionConfig
+    n_answers: int, config: InformationConfig
 ) -> None:
     concentrations = random_concentrations(5, 50, n_answers)
     result = mutual_information(concentrations, flat_tree([n_answers]), votes(50, 10), config)
@@ -89,7 +90,7 @@ def test_mutual_information__is_within_zero_and_the_log_of_the_samples(
 
 
 @pytest.mark.parametrize("config", [ALWAYS_ENUMERATE, ALWAYS_SIMULATE])
-def test_mutual_information__is_zero_when_all_samples_agree(config: AcquisitionConfig) -> None:
+def test_mutual_information__is_zero_when_all_samples_agree(config: InformationConfig) -> None:
     concentrations = random_concentrations(1, 20, 3).expand(6, -1, -1)
     result = mutual_information(concentrations, flat_tree([3]), votes(20, 15), config)
     np.testing.assert_allclose(result.numpy(), 0, atol=2e-6)
@@ -114,7 +115,7 @@ def test_mutual_information__grows_with_the_number_of_votes() -> None:
 
 @pytest.mark.parametrize("config", [ALWAYS_ENUMERATE, ALWAYS_SIMULATE])
 def test_mutual_information__of_a_galaxy_does_not_depend_on_batch_or_order(
-    config: AcquisitionConfig,
+    config: InformationConfig,
 ) -> None:
     tree = flat_tree([2, 4])
     concentrations = random_concentrations(5, 40, 6)
@@ -136,7 +137,7 @@ def test_expected_information__asks_each_question_of_its_share_of_volunteers() -
     tree = flat_tree([2, 3])
     concentrations = random_concentrations(5, 2, 5)
     asked = torch.tensor([[1.0, 0.26], [1.0, 0.01]])
-    result = expected_information(concentrations, asked, tree, AcquisitionConfig(expected_votes=10))
+    result = expected_information(concentrations, asked, tree, InformationConfig(expected_votes=10))
     n_votes = torch.tensor([[10, 3], [10, 0]])
     torch.testing.assert_close(result, mutual_information(concentrations, tree, n_votes))
 
@@ -224,6 +225,6 @@ def test_rank_galaxies__refuses_information_that_is_not_finite() -> None:
     ("setting", "value"),
     [("expected_votes", 0), ("n_monte_carlo", 0), ("max_outcomes", -3), ("seed", -1)],
 )
-def test_acquisition_config__refuses_values_out_of_range(setting: str, value: int) -> None:
+def test_information_config__refuses_values_out_of_range(setting: str, value: int) -> None:
     with pytest.raises(ConfigError, match=rf"{setting} must be .*{value}"):
-        AcquisitionConfig.from_dict({setting: value})
+        InformationConfig.from_dict({setting: value})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyloop.acquisition import AcquisitionConfig, rank_galaxies
+from galaxyloop.acquisition import AcquisitionConfig, InformationConfig, rank_galaxies
 from galaxyloop.campaigns import find_campaign
 from galaxyloop.checkpoint import GalaxyModel, load_checkpoint
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
@@ -111,7 +111,7 @@ def test_predict_shard__does_not_depend_on_the_shard(
     tables = []
     for name, one in (("all", shard), ("some", CutoutShard.open(survey / "other-shard"))):
         path = survey / f"{name}.parquet"
-        predict_shard(model, one, PosteriorConfig(), AcquisitionConfig(), path)
+        predict_shard(model, one, PosteriorConfig(), InformationConfig(), path)
         tables.append(pd.read_parquet(path).set_index("id_str").drop(columns="image_digest"))
     every, some = tables
     np.testing.assert_allclose(every.loc[some.index], some, atol=1e-5, equal_nan=True)
@@ -121,7 +121,7 @@ def test_rank_galaxies__puts_uncertain_galaxies_first(
     model: GalaxyModel, shard: CutoutShard, survey: Path
 ) -> None:
     path = survey / "ranked.parquet"
-    predict_shard(model, shard, PosteriorConfig(), AcquisitionConfig(), path)
+    predict_shard(model, shard, PosteriorConfig(), InformationConfig(), path)
     predictions = pd.read_parquet(path)
     ranked = rank_galaxies(predictions, model.tree, AcquisitionConfig())
     assert ranked["information_nats"].is_monotonic_decreasing
