@@ -92,9 +92,7 @@ def _read_into(
             reader = _SourceReader(source, layout, config, judge, of_campaign, rejects)
             told.append(reader.read())
             _check_rate(told[-1], rejects.reasons - reasons_before, config.max_reject_rate)
-            new = list(itertools.islice(of_campaign.positions, n_before, None))
-            lines = {"source": np.full(len(new), number, dtype=np.int32), "id_str": new}
-            accepted.write_table(pa.table(lines, schema=_ACCEPTED))
+            accepted.write_table(_ids_since(n_before, of_campaign, number))
     n_read, n_rejected = sum(s.n_read for s in told), sum(s.n_rejected for s in told)
     n_galaxies, digest = write_joined(
         list(rows.values()), tree, partial / VOTES_FILE, config.batch_rows
@@ -115,6 +113,12 @@ def _read_into(
     )
     (partial / SUMMARY_FILE).write_text(summary.to_json())
     return summary
+
+
+def _ids_since(n_before: int, rows: CampaignRows, source: int) -> pa.Table:
+    """The galaxies whose votes came from the source that was read last."""
+    ids = list(itertools.islice(rows.positions, n_before, None))
+    return pa.table({"source": np.full(len(ids), source), "id_str": ids}, schema=_ACCEPTED)
 
 
 def _check_rate(source: SourceSummary, reasons: Counter[str], max_reject_rate: float) -> None:
