@@ -3,9 +3,10 @@
 import csv
 import gzip
 import io
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,12 +16,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from galaxyloop.errors import VoteTableError
+from galaxyloop.errors import StorageError, VoteTableError
+from galaxyloop.storage import NETWORK_ERRORS, is_lasting
 
 BinaryFile: TypeAlias = Any
 """A file open for reading bytes; fsspec's and gzip's have no class in common but this."""
 
 _CSV_BLOCK_BYTES = 4 * 2**20
+_DAMAGED_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 _MAGIC = {
     b"PAR1": "parquet",
     b"\x1f\x8b": "csv.gz",
@@ -59,9 +62,10 @@ def read_header(uri: str) -> list[str]:
     """Names of the columns of a table.
 
     Raises:
-        VoteTableError: there is no file, it is not a table, or a name repeats.
+        VoteTableError: there is no file, it may not be read, it is not a table, or a name repeats.
+        StorageError: the network or the storage failed; it may work later.
     """
-    with ExitStack() as stack:
+    with _told_by_storage(uri), ExitStack() as stack:
         kind, file = _open(uri, stack)
         if kind == "parquet":
             names = list(_parquet(file, uri).schema_arrow.names)
@@ -84,13 +88,14 @@ def read_batches(uri: str, columns: Sequence[str], batch_rows: int) -> Iterator[
 
     Raises:
         VoteTableError: the file is damaged.
+        StorageError: the network or the storage failed; it may work later.
     """
-    with ExitStack() as stack:
+    with _told_by_storage(uri), ExitStack() as stack:
         kind, file = _open(uri, stack)
         reader = _parquet_batches if kind == "parquet" else _csv_batches
         try:
             yield from reader(file, uri, columns, batch_rows)
-        except (pa.ArrowInvalid, EOFError, gzip.BadGzipFile) as error:
+        except (pa.ArrowInvalid, *_DAMAGED_GZIP) as error:
             raise VoteTableError(
                 f"{uri} is damaged or not a {kind} table ({error}); fetch it again"
             ) from error
@@ -99,22 +104,44 @@ def read_batches(uri: str, columns: Sequence[str], batch_rows: int) -> Iterator[
 def _open(uri: str, stack: ExitStack) -> tuple[str, BinaryFile]:
     """What kind of table it is, and the file, unzipped if need be."""
     _refuse_unknown_protocol(uri)
-    try:
-        with fsspec.open(uri, "rb") as file:
-            start = file.read(64)
-        kind = _kind_of(start, uri)
-        opened: BinaryFile = stack.enter_context(fsspec.open(uri, "rb"))
-    except FileNotFoundError as error:
-        raise VoteTableError(f"there is no file at {uri}; check the path or address") from error
-    except IsADirectoryError as error:
-        raise VoteTableError(f"{uri} is a directory; name one table in it") from error
-    except PermissionError as error:
-        raise VoteTableError(
-            f"{uri} may not be read ({error}); check its permissions or your credentials"
-        ) from error
+    with fsspec.open(uri, "rb") as file:
+        start = file.read(64)
+    kind = _kind_of(start, uri)
+    opened: BinaryFile = stack.enter_context(fsspec.open(uri, "rb"))
     if kind == "csv.gz":
         opened = stack.enter_context(gzip.GzipFile(fileobj=opened))
     return kind, opened
+
+
+@contextmanager
+def _told_by_storage(uri: str) -> Iterator[None]:
+    """Say in a sentence why a place gives no table, and whether that may pass."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        # Of the web fsspec says so whatever went wrong; the cause tells.
+        if isinstance(error.__cause__, NETWORK_ERRORS) and not is_lasting(error.__cause__):
+            raise _failure(uri, error.__cause__) from error
+        raise VoteTableError(f"there is no file at {uri}; check the path or address") from error
+    except IsADirectoryError as error:
+        raise VoteTableError(f"{uri} is a directory; name one table in it") from error
+    except NETWORK_ERRORS as error:
+        if isinstance(error, StorageError):
+            raise
+        if is_lasting(error):
+            raise VoteTableError(
+                f"{uri} may not be read ({error}); check its address, its permissions or your "
+                "credentials"
+            ) from error
+        raise _failure(uri, error) from error
+
+
+def _failure(uri: str, error: BaseException) -> StorageError:
+    """A failure that may pass."""
+    return StorageError(
+        f"{uri} could not be read ({error or type(error).__name__}); check the network and the "
+        "endpoint, then run again"
+    )
 
 
 def _refuse_unknown_protocol(uri: str) -> None:
@@ -143,7 +170,7 @@ def _first_line(text: Iterable[str], uri: str) -> list[str]:
     """The header of a csv table."""
     try:
         names = next(csv.reader(text), [])
-    except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
+    except (UnicodeDecodeError, csv.Error, *_DAMAGED_GZIP) as error:
         raise VoteTableError(
             f"{uri} is not a csv table in UTF-8 ({error}); give votes as csv, csv.gz or parquet"
         ) from error

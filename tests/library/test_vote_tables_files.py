@@ -3,6 +3,7 @@
 import functools
 import gzip
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from galaxyloop.errors import VoteTableError
+from galaxyloop.errors import StorageError, VoteTableError
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
@@ -183,6 +185,15 @@ def test_read_vote_table__refuses_a_header_without_rows(
         read(str(tmp_path / "t.csv"), tmp_path)
 
 
+def test_read_vote_table__refuses_a_download_with_a_wrong_byte(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    whole = bytearray(gzip.compress(table.to_csv(index=False).encode()))
+    whole[10] = 0xFF  # The first byte after the header says which kind of block follows.
+    with pytest.raises(VoteTableError, match="t.csv"):
+        read(write_file(tmp_path / "t.csv", bytes(whole)), tmp_path)
+
+
 def test_read_vote_table__refuses_a_truncated_download(table: pd.DataFrame, tmp_path: Path) -> None:
     whole = gzip.compress(table.to_csv(index=False).encode())
     with pytest.raises(VoteTableError, match="t.csv"):
@@ -194,8 +205,55 @@ def test_read_header__refuses_an_address_that_nothing_opens() -> None:
         read_header("carrier://pigeon")
 
 
-@pytest.mark.parametrize("name", ["missing.csv", "."])
+def test_read_header__tells_missing_credentials_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    # Connections are shared by settings: an endpoint of its own asks for the credentials anew.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    with pytest.raises(VoteTableError, match=r"s3://bucket/t.csv may not be read .*credentials"):
+        read_header("s3://bucket/t.csv")
+
+
+def test_read_header__a_server_that_is_away_may_come_back() -> None:
+    with pytest.raises(StorageError, match="could not be read .* then run again"):
+        read_header("http://127.0.0.1:2/t.csv")
+
+
+def test_read_batches__a_connection_that_breaks_may_come_back(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    class Breaking(MemoryFileSystem):
+        """Gives the beginning of a file and no more."""
+
+        protocol = "breaking"
+
+        def _open(self, path: str, **_: object) -> "BreakingFile":
+            return BreakingFile((tmp_path / "t.parquet").read_bytes())
+
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    fsspec.register_implementation("breaking", Breaking, clobber=True)
+    with pytest.raises(StorageError, match="breaking://t.parquet could not be read .reset by peer"):
+        list(read_batches("breaking://t.parquet", ["objid"], 10))
+
+
+class BreakingFile(io.BytesIO):
+    """A file that can only be read at its beginning."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() > 0:
+            raise OSError("reset by peer")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", ".", "t.csv/in_a_file.csv"])
 def test_read_header__names_the_path_that_is_no_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").touch()
     with pytest.raises(VoteTableError, match=str(tmp_path)):
         read_header(str(tmp_path / name))
 
