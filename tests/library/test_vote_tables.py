@@ -272,21 +272,6 @@ def test_read_vote_table__refuses_too_many_rejects_and_leaves_no_directory(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
-def test_read_vote_table__refuses_a_bad_source_beside_a_large_good_one(tmp_path: Path) -> None:
-    good, bad = walk_tree(GZ2, 200), walk_tree(GZ2, 5, seed=1)
-    bad["bar-gz2_no"] = -1
-    sources = [
-        VoteSource(write(good, tmp_path / "good.csv"), "gz2"),
-        VoteSource(write(bad, tmp_path / "bad.csv"), "gz2"),
-    ]
-    with pytest.raises(
-        TooManyRejectsError, match=r"^5 of 5 rows of votes in .*/bad\.csv .*\(5 x "
-    ) as caught:
-        read_vote_table(sources, VotesConfig(), tmp_path / "votes", judge_votes)
-    assert list(caught.value.reasons.values()) == [5]
-    assert not (tmp_path / "votes").exists()
-
-
 def test_read_vote_table__leaves_no_directory_when_the_judge_fails(tmp_path: Path) -> None:
     def broken(batch: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
         raise RuntimeError("judge is away")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyloop.errors import ConfigError, VoteTableError
+from galaxyloop.errors import ConfigError, TooManyRejectsError, VoteTableError
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
@@ -40,6 +40,27 @@ def test_read_vote_table__tolerates_a_small_excess_over_the_parents_and_counts_i
     assert "max_excess_votes=2" in rejects["reason"][0]
     assert summary.sources[0].n_tolerated == {"how-rounded-gz2": 2}
     assert votes["how-rounded-gz2_round"].tolist() == [10, 12, 43, 1]
+
+
+def test_read_vote_table__refuses_a_bad_source_beside_a_large_good_one(tmp_path: Path) -> None:
+    sources = []
+    for name, n_galaxies, n_smooth in (("good", 200, 3), ("bad", 5, -1)):
+        table = pd.DataFrame(
+            {
+                "id_str": [f"{name}-{i}" for i in range(n_galaxies)],
+                "smooth-or-featured-gz2_smooth": n_smooth,
+                "smooth-or-featured-gz2_featured-or-disk": 1,
+                "smooth-or-featured-gz2_artifact": 0,
+            }
+        )
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        sources.append(VoteSource(str(tmp_path / f"{name}.csv"), "gz2"))
+    with pytest.raises(
+        TooManyRejectsError, match=r"^5 of 5 rows of votes in .*/bad\.csv .*\(5 x "
+    ) as caught:
+        read_vote_table(sources, VotesConfig(), tmp_path / "votes", judge_votes)
+    assert list(caught.value.reasons.values()) == [5]
+    assert not (tmp_path / "votes").exists()
 
 
 def test_load_votes__refuses_another_directory(tmp_path: Path) -> None:
