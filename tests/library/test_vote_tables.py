@@ -10,12 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from galaxyloop.campaigns import Campaign, campaign_tree, find_campaign
-from galaxyloop.errors import (
-    StorageError,
-    TooManyRejectsError,
-    UnknownNameError,
-    VoteTableError,
-)
+from galaxyloop.errors import StorageError, TooManyRejectsError, UnknownNameError, VoteTableError
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
