@@ -8,6 +8,9 @@ from galaxyloop.decision_tree import DecisionTree
 from schemas.judgement import failures
 
 
+_OF_ALL_QUESTIONS = "all"
+
+
 def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
     """One row for each question and metric; NaN where nothing could be measured.
 
@@ -15,7 +18,7 @@ def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
     """
     number = pa.Column("float64", pa.Check(np.isfinite, error="must be finite"), nullable=True)
     columns = {
-        "question": pa.Column(str, pa.Check.isin(list(tree.question_names))),
+        "question": pa.Column(str, pa.Check.isin([*tree.question_names, _OF_ALL_QUESTIONS])),
         "metric": pa.Column(str),
         "value": number,
         "low": number,

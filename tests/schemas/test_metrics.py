@@ -16,8 +16,8 @@ TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
 def metrics() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "question": ["bar-toy", "bar-toy", "bar-toy"],
-            "metric": ["rmse", "mae", "rmse_of_mean"],
+            "question": ["bar-toy", "bar-toy", "all"],
+            "metric": ["rmse", "mae", "rmse_ratio"],
             "value": [0.1, np.nan, np.nan],
             "low": [0.05, np.nan, np.nan],
             "high": [0.15, np.nan, np.nan],
@@ -49,7 +49,7 @@ def test_judge_metrics__accepts_what_is_evaluated() -> None:
         ("value", [np.inf, np.nan, 0.2], "must be finite"),
         ("value", [0.1, 0.1, 0.2], "a value over no galaxies must be missing"),
         ("low", [0.2, np.nan, np.nan], "low must not be above high"),
-        ("metric", ["rmse", "rmse", "mae"], "unique"),
+        ("metric", ["rmse", "rmse", "rmse"], "unique"),
         ("n_galaxies", [12, -1, 12], "greater_than_or_equal_to(0)"),
     ],
 )
