@@ -7,7 +7,6 @@ import pandera.pandas as pa
 from galaxyloop.decision_tree import DecisionTree
 from schemas.judgement import failures
 
-
 _OF_ALL_QUESTIONS = "all"
 
 
