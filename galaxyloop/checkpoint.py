@@ -145,6 +145,19 @@ def load_checkpoint(directory: Path) -> GalaxyModel:
     return model.eval()
 
 
+def check_size(model: GalaxyModel, image_size_px: int) -> None:
+    """Refuse cutouts of another size than the model's.
+
+    Raises:
+        CheckpointError: the model was trained on cutouts of another size.
+    """
+    if image_size_px != model.image_size_px:
+        raise CheckpointError(
+            f"the model was trained on cutouts of {model.image_size_px} px, these have "
+            f"{image_size_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
+        )
+
+
 def load_checkpoint_config(directory: Path) -> dict[str, Any]:
     """Read a checkpoint's description without its weights.
 

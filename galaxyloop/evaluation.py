@@ -11,13 +11,13 @@ import pandas as pd
 from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
-from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.checkpoint import GalaxyModel, check_size
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting
 from galaxyloop.dirichlet import vote_fractions
-from galaxyloop.errors import CheckpointError
 from galaxyloop.metrics import (
     MetricsConfig,
+    add_average_ratio,
     calibration_table,
     count_pit,
     evaluate_fractions,
@@ -108,11 +108,7 @@ def evaluate_checkpoint(
         NoTrainingDataError: no test galaxy has a cutout and votes.
         CheckpointError: the cutouts have another size than the model's.
     """
-    if cutouts.image_size_px != model.image_size_px:
-        raise CheckpointError(
-            f"the model was trained on cutouts of {model.image_size_px} px, these have "
-            f"{cutouts.image_size_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
-        )
+    check_size(model, cutouts.image_size_px)
     posterior, config = configs
     held_out = select_split(cutouts, votes, splits, model.tree, "test")
     training = select_split(cutouts, votes, splits, model.tree, "train").votes
@@ -125,25 +121,25 @@ def evaluate_checkpoint(
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def pool_folds(
-    evaluations: Sequence[Evaluation], config: MetricsConfig | None = None
-) -> pd.DataFrame:
+def pool_folds(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """Errors of the fractions over the held-out galaxies of all folds of a cross-validation.
 
     Each galaxy is compared with the mean of the galaxies its own fold was trained on.
 
     Returns:
-        question, metric (rmse, rmse_of_mean, rmse_ratio, mae), value, low, high, n_galaxies.
+        question, metric (rmse, rmse_of_mean, rmse_ratio, mae), value, low, high, n_galaxies; last
+        the mean ratio over questions with at least 30 galaxies, as the question ``all``.
     """
-    return evaluate_fractions(
+    pooled = evaluate_fractions(
         np.concatenate([each.fractions for each in evaluations]),
         np.concatenate([each.votes for each in evaluations]),
         np.concatenate(
             [np.broadcast_to(each.training_mean, each.votes.shape) for each in evaluations]
         ),
         evaluations[0].tree,
-        config,
+        evaluations[0].config,
     )
+    return add_average_ratio(pooled)
 
 
 def _compare(

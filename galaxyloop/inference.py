@@ -6,9 +6,8 @@ import torch
 from tqdm import tqdm
 
 from galaxyloop.acquisition import InformationConfig, expected_information
-from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.checkpoint import GalaxyModel, check_size
 from galaxyloop.devices import predicting
-from galaxyloop.errors import CheckpointError
 from galaxyloop.posterior import (
     PosteriorConfig,
     PosteriorSummary,
@@ -46,7 +45,7 @@ def predict_shard(
     Raises:
         CheckpointError: the model was trained on cutouts of another size.
     """
-    _check_size(model, shard)
+    check_size(model, shard.summary.image_size_px)
     summaries, nats = [], []
     starts = range(0, len(shard.index), _GALAXIES_AT_ONCE)
     with predicting(model, posterior.n_threads):
@@ -62,16 +61,6 @@ def predict_shard(
         shard.index, _joined(summaries, model), _stacked(nats, model), model.tree, path
     )
     return len(shard.index)
-
-
-def _check_size(model: GalaxyModel, shard: CutoutShard) -> None:
-    """Refuse cutouts of another size than the model's; a shard without galaxies has none."""
-    side_px = shard.summary.image_size_px
-    if len(shard.index) and side_px != model.image_size_px:
-        raise CheckpointError(
-            f"the model was trained on cutouts of {model.image_size_px} px, the shard holds "
-            f"{side_px} px; set image_size_px={model.image_size_px} in CutoutConfig"
-        )
 
 
 def _joined(summaries: list[PosteriorSummary], model: GalaxyModel) -> PosteriorSummary:

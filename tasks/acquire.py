@@ -27,8 +27,10 @@ def rank_galaxies(
     """Rank the galaxies without votes by what the model would learn from theirs."""
     from galaxyloop import acquisition
     from galaxyloop.checkpoint import load_checkpoint_tree
+    from galaxyloop.judgement import check_table
     from galaxyloop.storage import file_digest
     from galaxyloop.vote_tables import load_votes
+    from schemas.acquisition import judge_acquisition
 
     tree = load_checkpoint_tree(checkpoint.download())
     candidates = acquisition.read_candidates(
@@ -38,6 +40,7 @@ def rank_galaxies(
         load_votes(votes.download()),
     )
     ranked = acquisition.rank_galaxies(candidates, tree, config)
+    check_table(ranked, tree, judge_acquisition, "the acquisition list")
     directory = new_directory("acquisition")
     directory.mkdir()
     path = directory / "acquisition.parquet"

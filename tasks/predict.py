@@ -39,13 +39,16 @@ def predict_shard(
     """Posterior summaries and information of every galaxy in a shard."""
     from galaxyloop.checkpoint import load_checkpoint
     from galaxyloop.inference import predict_shard as predict
+    from galaxyloop.judgement import check_file
     from galaxyloop.storage import file_digest
+    from schemas.predictions import judge_predictions
 
     directory = new_directory("prediction")
     directory.mkdir()
     path = directory / "predictions.parquet"
     model = load_checkpoint(checkpoint.download())
     predict(model, open_shards([shard])[0], posterior, information, path)
+    check_file(path, model.tree, judge_predictions)
     return keep(directory, PredictionDirectory, file_digest(path))
 
 
@@ -59,7 +62,9 @@ def build_catalogue(
     """Put the predictions together; the footer says which model, survey and code made them."""
     from galaxyloop.catalogue import CatalogueProvenance, write_catalogue
     from galaxyloop.checkpoint import load_checkpoint_tree
+    from galaxyloop.judgement import check_file
     from galaxyloop.storage import file_digest
+    from schemas.catalogue import judge_catalogue
 
     tree = load_checkpoint_tree(checkpoint.download())
     provenance = CatalogueProvenance(
@@ -77,4 +82,5 @@ def build_catalogue(
     version = open_survey(survey)
     positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
     write_catalogue(prediction_files(predictions), tree, version.alive, provenance, path, positions)
+    check_file(path, tree, judge_catalogue)
     return keep(directory, CatalogueDirectory, file_digest(path))

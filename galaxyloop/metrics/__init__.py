@@ -1,5 +1,6 @@
 """Metrics of predictions on held-out votes: errors, likelihood, calibration."""
 
+from galaxyloop.metrics.averages import ALL_QUESTIONS, add_average_ratio
 from galaxyloop.metrics.calibration import calibration_table, count_pit, pit_values
 from galaxyloop.metrics.config import MetricsConfig
 from galaxyloop.metrics.evaluation import (
@@ -11,8 +12,10 @@ from galaxyloop.metrics.evaluation import (
 )
 
 __all__ = [
+    "ALL_QUESTIONS",
     "METRIC_COLUMNS",
     "MetricsConfig",
+    "add_average_ratio",
     "calibration_table",
     "count_pit",
     "evaluate_fractions",

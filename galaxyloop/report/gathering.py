@@ -66,7 +66,9 @@ def gather_report(results: RoundResults) -> ReportContent:
         n_catalogue_rows=len(catalogue),
         metrics=evaluation.metrics,
         cross_validation=results.cross_validation,
-        held_out=HeldOutGalaxies(evaluation.fractions, evaluation.votes),
+        held_out=HeldOutGalaxies(
+            evaluation.fractions, evaluation.votes, evaluation.config.min_votes
+        ),
         calibration=evaluation.calibration,
         pit=evaluation.pit,
         galaxies=_posteriors(evaluation, images),

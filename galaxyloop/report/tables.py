@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.metrics import ALL_QUESTIONS
 from galaxyloop.report.content import ReportContent
 
 N_REJECT_REASONS = 30
@@ -59,6 +60,7 @@ def question_titles(tree: DecisionTree) -> dict[str, str]:
     endings = {name.rsplit("-", 1)[-1] for name in tree.question_names}
     cut = f"-{endings.pop()}" if len(endings) == 1 and len(tree.questions) > 1 else ""
     titles = {name: name.removesuffix(cut).replace("-", " ") for name in tree.question_names}
+    titles[ALL_QUESTIONS] = "mean over questions with 30 or more galaxies"
     return {name: title[:1].upper() + title[1:] for name, title in titles.items()}
 
 
@@ -158,7 +160,7 @@ def metric_table(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Tab
     for question, group in metrics.groupby("question", sort=False):
         by_metric = {row["metric"]: row for row in group.to_dict("records")}
         cells = [_metric_cell(by_metric.get(name)) for name in names]
-        n_galaxies = by_metric.get(names[0], {"n_galaxies": 0})["n_galaxies"]
+        n_galaxies = max(row["n_galaxies"] for row in by_metric.values())
         title = titles.get(str(question), str(question))
         rows.append([Cell(title), *cells, Cell(_count(n_galaxies))])
     header = ("question", *(metric_title(name) for name in names), "galaxies")

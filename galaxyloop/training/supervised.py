@@ -63,24 +63,23 @@ def pretrain_supervised(
 ) -> Path:
     """Train an encoder and a vote head from the votes of the split ``train``.
 
-    The weights of the epoch with the lowest loss on the split ``validation`` are written. The
-    same labelled galaxies, config, machine, build and threads give the same bytes, whatever
-    other cutouts there are, also when a run that was cut short is resumed.
+    The weights with the lowest loss on the split ``validation`` are written. Labelled galaxies,
+    config, machine, build and threads fix every byte, interrupted or not.
 
     Args:
         cutouts: uint8 images of one size.
-        votes: ``id_str`` and one column for every answer of the tree, 0 where nobody answered.
+        votes: ``id_str`` and the tree's answers, 0 where nobody answered.
         splits: ``id_str`` and ``split``.
         tree: the questions; several campaigns make one tree with ``combine_trees``.
         run: everything else that decides the result.
-        directory: of the checkpoint, which is returned; it appears when it is complete.
+        directory: of the checkpoint; it appears when it is complete, and is returned.
         **hooks: see ``RunHooks``.
 
     Raises:
         TrainingDivergedError: a loss is not finite.
         NoTrainingDataError: no galaxy of a split has a cutout and votes.
         VoteTableError: the votes lack an answer of the tree.
-        CheckpointError: the directory is not empty, or the state is another run's.
+        CheckpointError: the directory is in use, or the state is another run's.
         ConfigError: the encoder does not take images of this size.
     """
     train = select_split(cutouts, votes, splits, tree, "train")

@@ -60,7 +60,7 @@ def splits(shard: CutoutShard) -> pd.DataFrame:
 def model(
     survey: Path, shard: CutoutShard, votes: pd.DataFrame, splits: pd.DataFrame
 ) -> GalaxyModel:
-    run = SupervisedRun.from_dict({"training": {"epochs": 20, "n_threads": 2}})
+    run = SupervisedRun.from_dict({"training": {"epochs": 20, "batch_size": 64, "n_threads": 2}})
     tree = find_campaign("gz2").tree
     cutouts = CutoutCollection([shard])
     pretrain_supervised(cutouts, votes, splits, tree, run, survey / "checkpoint")
