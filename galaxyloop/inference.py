@@ -57,9 +57,8 @@ def predict_shard(
             nats.append(
                 expected_information(concentrations, summary.asked, model.tree, information)
             )
-    write_predictions(
-        shard.index, _joined(summaries, model), _stacked(nats, model), model.tree, path
-    )
+    columns = _joined(summaries, model), _stacked(nats, model)
+    write_predictions(shard.index, *columns, model.tree, path)
     return len(shard.index)
 
 
