@@ -5,9 +5,8 @@ import pandas as pd
 import pandera.pandas as pa
 
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.metrics import ALL_QUESTIONS
 from schemas.judgement import failures
-
-_OF_ALL_QUESTIONS = "all"
 
 
 def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
@@ -17,7 +16,7 @@ def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
     """
     number = pa.Column("float64", pa.Check(np.isfinite, error="must be finite"), nullable=True)
     columns = {
-        "question": pa.Column(str, pa.Check.isin([*tree.question_names, _OF_ALL_QUESTIONS])),
+        "question": pa.Column(str, pa.Check.isin([*tree.question_names, ALL_QUESTIONS])),
         "metric": pa.Column(str),
         "value": number,
         "low": number,

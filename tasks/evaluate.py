@@ -40,8 +40,11 @@ def evaluate(
     ``data_digest`` is what ``digest_labels`` says of survey, shards, votes and splits.
     """
     from galaxyloop.checkpoint import load_checkpoint
+    from galaxyloop.evaluation import Evaluation as HeldOut
     from galaxyloop.evaluation import evaluate_checkpoint
+    from galaxyloop.judgement import check_table
     from galaxyloop.vote_tables import load_votes
+    from schemas.metrics import judge_metrics
 
     directory = new_directory("evaluation")
     digest = evaluate_checkpoint(
@@ -52,4 +55,6 @@ def evaluate(
         (posterior, metrics),
         directory,
     )
+    held_out = HeldOut.open(directory)
+    check_table(held_out.metrics, held_out.tree, judge_metrics, "the metrics")
     return keep(directory, EvaluationDirectory, digest)

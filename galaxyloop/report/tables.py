@@ -60,7 +60,6 @@ def question_titles(tree: DecisionTree) -> dict[str, str]:
     endings = {name.rsplit("-", 1)[-1] for name in tree.question_names}
     cut = f"-{endings.pop()}" if len(endings) == 1 and len(tree.questions) > 1 else ""
     titles = {name: name.removesuffix(cut).replace("-", " ") for name in tree.question_names}
-    titles[ALL_QUESTIONS] = "mean over questions with 30 or more galaxies"
     return {name: title[:1].upper() + title[1:] for name, title in titles.items()}
 
 
@@ -162,6 +161,7 @@ def metric_table(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Tab
         cells = [_metric_cell(by_metric.get(name)) for name in names]
         n_galaxies = max(row["n_galaxies"] for row in by_metric.values())
         title = titles.get(str(question), str(question))
+        title = _MEAN_TITLE if question == ALL_QUESTIONS else title
         rows.append([Cell(title), *cells, Cell(_count(n_galaxies))])
     header = ("question", *(metric_title(name) for name in names), "galaxies")
     return Table(header, rows)
@@ -172,6 +172,7 @@ def metric_title(name: str) -> str:
     return METRIC_TITLES.get(name, name.replace("_", " "))
 
 
+_MEAN_TITLE = "Mean over questions with 30 or more galaxies"
 _COUNTS = ("n_read", "n_used", "n_rejected")
 
 

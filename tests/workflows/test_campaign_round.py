@@ -168,7 +168,7 @@ def test_build_catalogue__uses_the_champion(
         "--manifest",
         str(place.root / "survey" / "manifest.csv"),
         "--model",
-        "small/1",
+        "small@champion",
         "--output",
         str(place.root / "again"),
         "--ingest",
