@@ -97,7 +97,8 @@ def _predict_batches(
         if not len(batch):
             continue
         # Bands last in memory is the layout that convolutions like best; the view keeps it.
-        pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(device).permute(0, 3, 1, 2)
+        # Copied, since torch takes no array that is mapped from a file for reading only.
+        pixels = torch.from_numpy(np.array(batch)).to(device).permute(0, 3, 1, 2)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_low_precision):
             features = predictor.features(pixels)
         features = features.float()
