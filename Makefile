@@ -39,5 +39,5 @@ lint: $(INSTALLED) ## ruff, mypy and the layers
 
 check: lint test ## lint and test
 
-clean: ## remove results and the local store, keep .venv
-	rm -rf demo demo-real .galaxyloop .pytest_cache .mypy_cache .ruff_cache
+clean: ## remove results, their models and the local store; keep .venv
+	rm -rf demo demo-real "$${GALAXYLOOP_STORE:-.galaxyloop}" .pytest_cache .mypy_cache .ruff_cache
