@@ -89,7 +89,7 @@ def round_inputs(data: Path, out: Path) -> dict[str, Any]:
         ],
         "ingest": {"survey": "sdss", "chunk_size": 512},
         "cutouts": {"image_size_px": 64, "centre_fraction": 0.6},
-        "run": {"training": {"epochs": 75, "batch_size": 64, "n_threads": 2}},
+        "run": {"training": {"epochs": 60, "batch_size": 64, "n_threads": 2}},
         "n_folds": 5,
         "model_name": "galaxyloop-real",
         "output": str(out),
