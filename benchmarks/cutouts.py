@@ -18,7 +18,7 @@ from galaxyloop.surveys import IngestConfig, version_survey
 SIZE_PX = 64
 SIDES_PX = (200, 424)
 SPEED_GATES = {
-    "cut_out_over_pillow": 0.8,
+    "cut_out_over_pillow": 1.0,
     "cut_out_over_opencv": 0.7,
     "read_back_over_opencv": 30,
 }

@@ -64,8 +64,8 @@ def main() -> None:
     """Time, compare, judge."""
     arguments = parse_arguments(__doc__)
     n_rounds, n_repeats = (7, 20) if arguments.quick else (15, 60)
-    cases = [(ONE_CAMPAIGN, 64, 1.0, 2.0), (ONE_CAMPAIGN, 256, 1.0, 1.5)]
-    cases += [(SIX_CAMPAIGNS, 64, 0.17, 4.0), (SIX_CAMPAIGNS, 256, 0.17, 2.0)]
+    cases = [(ONE_CAMPAIGN, 64, 1.0, 2.5), (ONE_CAMPAIGN, 256, 1.0, 2.5)]
+    cases += [(SIX_CAMPAIGNS, 64, 0.17, 7.0), (SIX_CAMPAIGNS, 256, 0.17, 3.0)]
     figures: dict[str, object] = {}
     gates = []
     for sizes, n_galaxies, share_asked, bound in cases:
