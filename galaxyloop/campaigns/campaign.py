@@ -105,6 +105,24 @@ class Grammar:
 
 
 @dataclass(frozen=True)
+class PseudoVotes:
+    """An expert's attribute from 0 to 1, to be read as votes on a question of two answers."""
+
+    column: str
+    """Published column of the attribute: ``Bar_Length``."""
+    question: str
+    """Question of the tree: ``bar-efigi``."""
+    full: str
+    """Answer column that an attribute of 1 votes for: ``bar-efigi_yes``."""
+    none: str
+    """Answer column that an attribute of 0 votes for: ``bar-efigi_no``."""
+    n_votes: int = 8
+    """Pseudo-votes that one attribute is worth."""
+    undefined: float = -1.0
+    """Published value of an attribute that was not judged; it gives no votes."""
+
+
+@dataclass(frozen=True)
 class Campaign:
     """One run of Galaxy Zoo: a decision tree and the tables that report its votes."""
 
@@ -125,6 +143,13 @@ class Campaign:
 
     Where anybody gave one of them, all the galaxy's votes on that question are set aside.
     """
+    pseudo_votes: tuple[PseudoVotes, ...] = ()
+    """Attributes of a derived campaign, in which no volunteers voted."""
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether its votes stand for an expert's attributes."""
+        return bool(self.pseudo_votes)
 
     @cached_property
     def grammars(self) -> tuple[Grammar, ...]:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from galaxyloop.campaigns import Campaign, campaign_tree, find_campaign
 from galaxyloop.errors import TooManyRejectsError, VoteTableError
 from galaxyloop.storage import whole_directory
+from galaxyloop.table_files import Batch
 from galaxyloop.vote_tables.cells import check_ids, check_new, read_ids, read_numbers
 from galaxyloop.vote_tables.checks import (
     check_parents,
@@ -22,11 +23,11 @@ from galaxyloop.vote_tables.checks import (
     set_aside_superseded,
 )
 from galaxyloop.vote_tables.counts import BatchCounts, count_votes
-from galaxyloop.vote_tables.files import Batch, read_batches, read_header
 from galaxyloop.vote_tables.join import CampaignRows, write_joined
 from galaxyloop.vote_tables.layout import TableLayout, find_layout
 from galaxyloop.vote_tables.rejects import BatchRejects, RejectsWriter, malformed_lines
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
+from galaxyloop.vote_tables.sources import SourceTable, open_source
 from galaxyloop.vote_tables.summary import (
     ACCEPTED_FILE,
     REJECTS_FILE,
@@ -88,8 +89,9 @@ def _read_into(
         for number, source in enumerate(sources):
             of_campaign = rows[source.campaign]
             n_before, reasons_before = len(of_campaign.positions), rejects.reasons.copy()
-            layout = find_layout(read_header(source.uri), source, of_campaign.campaign)
-            reader = _SourceReader(source, layout, config, judge, of_campaign, rejects)
+            table = open_source(source)
+            layout = find_layout(table.header, source, of_campaign.campaign)
+            reader = _SourceReader(table, layout, config, judge, of_campaign, rejects)
             told.append(reader.read())
             _check_rate(told[-1], rejects.reasons - reasons_before, config.max_reject_rate)
             accepted.write_table(_ids_since(n_before, of_campaign, number))
@@ -137,7 +139,7 @@ def _check_rate(source: SourceSummary, reasons: Counter[str], max_reject_rate: f
 class _SourceReader:
     """Reads one table batch by batch: accepted rows to ``rows``, the others to ``rejects``."""
 
-    source: VoteSource
+    table: SourceTable
     layout: TableLayout
     config: VotesConfig
     judge: Judge
@@ -148,10 +150,11 @@ class _SourceReader:
 
     def read(self) -> SourceSummary:
         """Stream the whole table."""
-        uri, layout = self.source.uri, self.layout
+        source, layout = self.table.source, self.layout
+        uri = source.uri
         n_read = n_rejected = 0
         columns = (layout.id_column, *layout.number_columns)
-        for batch in read_batches(uri, columns, self.config.batch_rows):
+        for batch in self.table.batches(columns, self.config.batch_rows):
             lines = malformed_lines(batch.malformed, uri) + self._read_batch(batch).lines(uri)
             self.rejects.write(lines)
             n_rejected += len(lines)
@@ -160,7 +163,7 @@ class _SourceReader:
             raise VoteTableError(f"{uri} has a header but no rows; fetch it again")
         return SourceSummary(
             uri=uri,
-            campaign=self.source.campaign,
+            campaign=source.campaign,
             id_column=layout.id_column,
             votes_origin=layout.origin,
             n_read=n_read,
@@ -178,7 +181,7 @@ class _SourceReader:
 
     def _read_batch(self, batch: Batch) -> BatchRejects:
         """Check one batch and append its accepted rows."""
-        layout, config, uri = self.layout, self.config, self.source.uri
+        layout, config, uri = self.layout, self.config, self.table.source.uri
         id_strs = read_ids(batch.table.column(layout.id_column), layout.id_column, uri)
         rejects = BatchRejects(batch.rows, id_strs)
         check_ids(rejects, layout.id_column)

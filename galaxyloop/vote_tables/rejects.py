@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galaxyloop.vote_tables.files import MalformedRow
+from galaxyloop.table_files import MalformedRow
 
 SCHEMA = pa.schema(
     [

@@ -23,7 +23,7 @@ from galaxyloop.vote_tables import (
     load_votes,
     read_vote_table,
 )
-from galaxyloop.vote_tables.files import read_batches, read_header
+from galaxyloop.table_files import read_batches, read_header
 from schemas.votes import judge_votes
 
 BIG_ID = 587722981742084144  # more than 2^53: a float would lose its last digits
