@@ -16,6 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from galaxyloop.errors import StorageError, VoteTableError
+from galaxyloop.table_files import read_batches, read_header
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
@@ -23,7 +24,6 @@ from galaxyloop.vote_tables import (
     load_votes,
     read_vote_table,
 )
-from galaxyloop.table_files import read_batches, read_header
 from schemas.votes import judge_votes
 
 BIG_ID = 587722981742084144  # more than 2^53: a float would lose its last digits
