@@ -23,10 +23,12 @@ demo: $(INSTALLED) ## the whole loop on a simulated survey, into demo/
 	@$(BIN)/galaxyloop simulate demo/survey --config examples/demo_survey.yaml
 	@MLFLOW_TRACKING_URI=sqlite:///demo/mlflow.db $(FLYTE) workflows/campaign.py campaign_round --inputs-file examples/demo.yaml
 
-demo-real: $(INSTALLED) ## the same on real Galaxy Zoo 2 galaxies: make demo-real DATA=path/to/galaxies
+demo-real: $(INSTALLED) ## the same on real galaxies, with one campaign and with two: make demo-real DATA=path/to/galaxies
 	@test -n "$(DATA)" || { echo "say where the galaxies are: make demo-real DATA=path/to/galaxies"; exit 2; }
 	@$(BIN)/python examples/real_galaxies.py "$(DATA)" demo-real
-	@MLFLOW_TRACKING_URI=sqlite:///demo-real/mlflow.db $(FLYTE) workflows/campaign.py campaign_round --inputs-file demo-real/inputs.yaml
+	@for arm in gz2 gz2_efigi; do test ! -d demo-real/$$arm || { echo "== $$arm" && \
+	    MLFLOW_TRACKING_URI=sqlite:///demo-real/mlflow.db $(FLYTE) workflows/campaign.py campaign_round --inputs-file demo-real/$$arm/inputs.yaml; } || exit 1; done
+	@$(BIN)/python examples/compare_rounds.py demo-real/*/metrics.csv
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
