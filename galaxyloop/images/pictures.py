@@ -1,15 +1,12 @@
-"""From the bytes of a JPEG or PNG file to a square RGB cutout, or the reason why not."""
+"""JPEG and PNG to RGB, or the reason why not."""
 
 import struct
 import zlib
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-Pixels = UInt8[np.ndarray, "y x band"]
-Cutout = UInt8[np.ndarray, "side side band"]
+from galaxyloop.images.bounds import ImageBounds, ImageRejectedError, Pixels, check_size
 
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -27,29 +24,6 @@ _TEXT_STARTS = {
 }
 
 
-class ImageRejectedError(Exception):
-    """An image that cannot become a cutout.
-
-    Attributes:
-        reason: the same words for all images of this kind.
-        value: what was found in this one.
-    """
-
-    def __init__(self, reason: str, value: str) -> None:
-        """Keep both, and show both."""
-        self.reason = reason
-        self.value = value
-        super().__init__(f"{reason}: {value}")
-
-
-@dataclass(frozen=True)
-class ImageBounds:
-    """What an image may measure before it is decoded."""
-
-    max_image_px: int
-    min_side_px: int
-
-
 def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
     """Decode a JPEG or PNG to 8-bit RGB; grey is repeated, alpha dropped, 16 bits scaled.
 
@@ -61,45 +35,12 @@ def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
         ImageRejectedError: not an image, damaged, truncated, too large or too small.
     """
     if content.startswith(_JPEG_START):
-        _check_size(_jpeg_size(content), bounds)
+        check_size(_jpeg_size(content), bounds)
         return _decode_jpeg(content)
     if content.startswith(_PNG_START):
-        _check_size(_png_size(content), bounds)
+        check_size(_png_size(content), bounds)
         return _decode_png(content)
     raise _not_an_image(content)
-
-
-def cut_out(image: Pixels, centre_fraction: float, size_px: int) -> Cutout:
-    """The central square of an image, resampled once to the wanted size.
-
-    Shrinking averages over area, which is its own antialiasing; enlarging interpolates linearly.
-
-    Args:
-        image: any size.
-        centre_fraction: the square's side as a share of the shorter side, in (0, 1].
-        size_px: side of the result.
-    """
-    height, width = image.shape[:2]
-    side = max(1, round(centre_fraction * min(height, width)))
-    top, left = (height - side) // 2, (width - side) // 2
-    square = np.ascontiguousarray(image[top : top + side, left : left + side])
-    if side == size_px:
-        return square
-    how = cv2.INTER_AREA if side > size_px else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (size_px, size_px), interpolation=how), dtype=np.uint8)
-
-
-def _check_size(size_px: tuple[int, int], bounds: ImageBounds) -> None:
-    """Neither a decompression bomb nor a thumbnail."""
-    width, height = size_px
-    if width * height > bounds.max_image_px:
-        raise ImageRejectedError(
-            f"more than max_image_px={bounds.max_image_px} pixels", f"{width} x {height}"
-        )
-    if min(width, height) < bounds.min_side_px:
-        raise ImageRejectedError(
-            f"smaller than min_side_px={bounds.min_side_px}", f"{width} x {height}"
-        )
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
