@@ -12,8 +12,8 @@ from jaxtyping import Int
 from galaxyloop.campaigns import Campaign
 from galaxyloop.decision_tree import DecisionTree
 
-ORIGINS = ("counts", "fractions", "rebuilt")
-"""Ways to have votes, from the most to the least certain."""
+ORIGINS = ("counts", "fractions", "rebuilt", "derived")
+"""Ways to have votes, from the most to the least certain: ``derived`` is an expert's attribute."""
 
 
 class CampaignRows:

@@ -19,13 +19,13 @@ SUMMARY_FILE = "summary.json"
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """What was read from one source; n_read = n_accepted + n_rejected."""
+    """What was read from one source; n_read = n_accepted + n_rejected + n_absent."""
 
     uri: str
     campaign: str
     id_column: str
     votes_origin: str
-    """``counts``, ``fractions`` or ``rebuilt``."""
+    """``counts``, ``fractions``, ``rebuilt`` or ``derived``."""
     n_read: int
     n_accepted: int
     n_rejected: int
@@ -41,11 +41,15 @@ class SourceSummary:
     """Questions whose votes are approximate, rebuilt from weighted fractions."""
     ignored_columns: list[str]
     """Columns of the table that were not read."""
+    n_absent: int = 0
+    """Galaxies of the table that are not in the campaign: all their cells are empty."""
+    is_derived: bool = False
+    """Whether the votes stand for an expert's attributes: no volunteer gave them."""
 
 
 @dataclass(frozen=True)
 class VoteSummary:
-    """What was read from all sources; n_read = n_accepted + n_rejected.
+    """What was read from all sources; n_read = n_accepted + n_rejected + n_absent.
 
     ``n_galaxies`` is below ``n_accepted`` where campaigns share galaxies.
     """
@@ -65,6 +69,8 @@ class VoteSummary:
     sources: list[SourceSummary]
     checks: dict[str, Any]
     """The ``VotesConfig`` of the read."""
+    n_absent: int = 0
+    """Rows of galaxies that are not in the campaign they were read for."""
 
     @property
     def ignored_columns(self) -> list[str]:
