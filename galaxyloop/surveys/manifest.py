@@ -15,6 +15,8 @@ from galaxyloop.storage import local_path
 from galaxyloop.surveys.tables import N_COLUMNS_REASON, read_text_columns
 
 FINGERPRINTS = ("content", "stat", "uri")
+MAX_GROUP_RADIUS_ARCSEC = 60.0
+"""Farther apart are neighbours on the sky, not one galaxy measured twice."""
 REJECT_COLUMNS = ["row", "id_str", "column", "value", "reason"]
 _NEEDED = ["id_str", "image_uri"]
 _OPTIONAL = ["ra_deg", "dec_deg", "survey", "group_id"]
@@ -44,6 +46,15 @@ class IngestConfig(StrictConfig):
     """How often a file is asked for when the network fails; changes no result."""
     max_image_bytes: int = 50_000_000
     """A longer file is not fingerprinted by content; cutting out rejects it."""
+    id_column: str = ""
+    """Column of the manifest that holds the ids; empty means ``id_str``."""
+    image_column: str = "image"
+    """Column of a parquet manifest that holds encoded images, used if ``image_uri`` is absent."""
+    group_radius_arcsec: float = 0.0
+    """Galaxies closer than this on the sky are one galaxy: one group, so one split; 0 leaves groups
+    as the manifest has them."""
+    max_table_bytes: int = 10_000_000_000
+    """A longer manifest in FITS or VOTable is refused, if it must be fetched or unzipped first."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -55,7 +66,16 @@ class IngestConfig(StrictConfig):
         for name in ("max_reject_rate", "max_image_reject_rate"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"{name} must be in [0, 1], got {value}")
-        for name in ("chunk_size", "n_readers", "n_attempts", "max_image_bytes"):
+        require(
+            0 <= self.group_radius_arcsec <= MAX_GROUP_RADIUS_ARCSEC,
+            f"group_radius_arcsec must be in [0, {MAX_GROUP_RADIUS_ARCSEC:g}], got "
+            f"{self.group_radius_arcsec}",
+        )
+        for name in ("id_column", "image_column"):
+            value = getattr(self, name)
+            require(value == value.strip(), f"{name} must have no spaces around it, got {value!r}")
+        require(bool(self.image_column), "image_column must name a column, got ''")
+        for name in ("chunk_size", "n_readers", "n_attempts", "max_image_bytes", "max_table_bytes"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be >= 1, got {value}")
 
