@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from galaxyloop.campaigns.campaign import PseudoVotes
 from galaxyloop.vote_tables.layout import QuestionLayout, TableLayout
 from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VotesConfig
@@ -47,10 +48,29 @@ def count_votes(
             counts.votes.update({column: numbers[name] for column, name in published})
         elif question.method == "fractions":
             _recover(question, numbers, counts, rejects, config)
+        elif question.attribute:
+            _derive(question.attribute, numbers, counts, rejects)
         else:
             _rebuild(question, numbers, counts, rejects)
         _count_superseded(question, numbers, counts, rejects)
     return counts
+
+
+def find_absent(
+    layout: TableLayout, numbers: Numbers, rejects: BatchRejects
+) -> Bool[np.ndarray, " galaxy"]:
+    """Galaxies that are not in the campaign: every cell on its answers is empty.
+
+    Tables of several campaigns leave the columns of those that did not show a galaxy empty. A cell
+    that is no number is not empty: rows that are rejected already are never absent.
+    """
+    is_absent = rejects.accepted
+    for question in layout.questions:
+        of_totals = () if question.method == "counts" else question.totals
+        for name in (*question.columns, *question.superseded, *of_totals):
+            if name:
+                is_absent &= np.isnan(numbers[name])
+    return is_absent & bool(layout.number_columns)
 
 
 def recover_counts(
@@ -141,6 +161,25 @@ def _rebuild(
         counts.votes[column] = np.round(share * asked)
     reason = f"the weighted fractions add up to more than {_MAX_SHARE_SUM}; mend the table"
     rejects.add(total > _MAX_SHARE_SUM, layout.question.name, total, reason)
+
+
+def _derive(
+    attribute: PseudoVotes, numbers: Numbers, counts: BatchCounts, rejects: BatchRejects
+) -> None:
+    """Votes that stand for an expert's attribute; none where it is undefined or missing."""
+    values = numbers[attribute.column]
+    is_judged = ~(np.isnan(values) | (values == attribute.undefined))
+    full = np.where(is_judged, values, 0.0) * attribute.n_votes
+    is_outside = is_judged & ~((values >= 0) & (values <= 1))
+    outside = f"an attribute must be from 0 to 1, or {attribute.undefined:g} where undefined"
+    rejects.add(is_outside, attribute.column, values, outside)
+    uneven = (
+        f"attribute x n_votes={attribute.n_votes} is not a whole number of votes; give the "
+        "campaign's PseudoVotes an n_votes that makes every step of the attribute whole"
+    )
+    rejects.add(~(np.abs(full - np.round(full)) <= 1e-6), attribute.column, values, uneven)
+    counts.votes[attribute.full] = np.round(full)
+    counts.votes[attribute.none] = np.where(is_judged, attribute.n_votes - np.round(full), 0.0)
 
 
 def _count_superseded(

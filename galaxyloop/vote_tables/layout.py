@@ -5,14 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from galaxyloop.campaigns import CAMPAIGNS, Campaign, Grammar, Reading
+from galaxyloop.campaigns import Campaign, Reading
+from galaxyloop.campaigns.campaign import PseudoVotes
 from galaxyloop.decision_tree import Question
 from galaxyloop.errors import VoteTableError
+from galaxyloop.vote_tables.refusals import (
+    n_answers_known,
+    refuse_unknown_answers,
+    say_no_votes,
+    say_nothing_recognised,
+)
+from galaxyloop.vote_tables.released import refuse_released
 from galaxyloop.vote_tables.settings import VoteSource
 
-Method = Literal["counts", "fractions", "weighted", "absent"]
+Method = Literal["counts", "fractions", "weighted", "attributes", "absent"]
 """How a question's votes are had: as published, from plain fractions and a total, rebuilt from
-weighted fractions, or not at all."""
+weighted fractions, from an expert's attribute, or not at all."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,8 @@ class QuestionLayout:
     """Published columns of an earlier wording's answers."""
     note: str = ""
     """Why a question that the table knows of is absent."""
+    attribute: PseudoVotes | None = None
+    """How the attribute in the one column is read as votes."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,10 @@ class TableLayout:
 
     @property
     def origin(self) -> str:
-        """``counts``, ``fractions`` or ``rebuilt``: the least certain way used."""
+        """``counts``, ``fractions``, ``rebuilt`` or ``derived``: the least certain way used."""
         methods = {layout.method for layout in self.questions}
+        if "attributes" in methods:
+            return "derived"
         if "weighted" in methods:
             return "rebuilt"
         return "fractions" if "fractions" in methods else "counts"
@@ -72,11 +84,23 @@ def find_layout(header: Sequence[str], source: VoteSource, campaign: Campaign) -
         VoteTableError: the table holds no votes of the campaign, or not all answers of a
             question, or answers that the campaign does not know, or no id.
     """
-    grammar = max(campaign.grammars, key=lambda grammar: _n_answers_known(header, grammar))
+    layouts = _attribute_layouts(header, campaign) or _vote_layouts(header, source, campaign)
+    id_column = _find_id_column(header, source, campaign)
+    read = {id_column, *_columns_of(layouts)}
+    ignored = tuple(column for column in header if column not in read)
+    return TableLayout(campaign, id_column, tuple(layouts), ignored)
+
+
+def _vote_layouts(
+    header: Sequence[str], source: VoteSource, campaign: Campaign
+) -> list[QuestionLayout]:
+    """How each question's votes are had from a table of votes."""
+    refuse_released(header, source)
+    grammar = max(campaign.grammars, key=lambda grammar: n_answers_known(header, grammar))
     readings = {column: reading for column in header if (reading := grammar.read(column))}
     if not any(reading.answer for reading in readings.values()):
-        raise VoteTableError(_say_nothing_recognised(header, source, campaign))
-    _refuse_unknown_answers(readings, source, campaign)
+        raise VoteTableError(say_nothing_recognised(header, source, campaign))
+    refuse_unknown_answers(readings, source, campaign)
     layouts: list[QuestionLayout] = []
     for question in campaign.tree.questions:
         mine = {c: r for c, r in readings.items() if r.question == question.name}
@@ -84,11 +108,21 @@ def find_layout(header: Sequence[str], source: VoteSource, campaign: Campaign) -
     if source.rebuild != "weighted":
         layouts = [_without_rebuilding(layout) for layout in layouts]
     if all(layout.method == "absent" for layout in layouts):
-        raise VoteTableError(_say_no_votes(source, campaign, readings))
-    id_column = _find_id_column(header, source, campaign)
-    read = {id_column, *_columns_of(layouts)}
-    ignored = tuple(column for column in header if column not in read)
-    return TableLayout(campaign, id_column, tuple(layouts), ignored)
+        raise VoteTableError(say_no_votes(source, campaign, readings))
+    return layouts
+
+
+def _attribute_layouts(header: Sequence[str], campaign: Campaign) -> list[QuestionLayout]:
+    """How each question's votes are had from experts' attributes; nothing if there are none."""
+    published = {a.question: a for a in campaign.pseudo_votes if a.column in header}
+    if not published:
+        return []
+    return [
+        QuestionLayout(question, "attributes", (found.column,), attribute=found)
+        if (found := published.get(question.name))
+        else QuestionLayout(question, "absent")
+        for question in campaign.tree.questions
+    ]
 
 
 def _columns_of(layouts: Sequence[QuestionLayout]) -> Iterator[str]:
@@ -128,7 +162,8 @@ def _question_layout(
             "give the votes on all answers of a question, or drop the question's columns"
         )
     fractions = tuple(by_role["fraction"].get(column, "") for column in question.columns)
-    if totals and sum(column == "" for column in fractions) <= 1:
+    # Beside a model's columns, fractions are most likely the model's too.
+    if totals and not by_role["predicted"] and sum(column == "" for column in fractions) <= 1:
         return QuestionLayout(question, "fractions", fractions, totals, superseded("fraction"))
     weighted = tuple(by_role["weighted_fraction"].get(column, "") for column in question.columns)
     return _weighted_layout(question, weighted, totals, earlier)
@@ -161,6 +196,8 @@ def _without_rebuilding(layout: QuestionLayout) -> QuestionLayout:
 
 def _find_id_column(header: Sequence[str], source: VoteSource, campaign: Campaign) -> str:
     """The column asked for, else the first that the campaign's tables use."""
+    if source.reductions:
+        return header[0]
     wanted = (source.id_column,) if source.id_column else campaign.id_columns
     for column in wanted:
         if column in header:
@@ -168,62 +205,4 @@ def _find_id_column(header: Sequence[str], source: VoteSource, campaign: Campaig
     raise VoteTableError(
         f"{source.uri} has none of the id columns {', '.join(wanted)}; its first columns are "
         f"{', '.join(header[:5])}; set id_column to the one that names the galaxies"
-    )
-
-
-def _refuse_unknown_answers(
-    readings: dict[str, Reading], source: VoteSource, campaign: Campaign
-) -> None:
-    """Stop at an answer that the tree lacks: to drop it would bend the fractions of the rest."""
-    for column, reading in readings.items():
-        is_votes = reading.role in ("count", "fraction") and reading.answer is None
-        if is_votes and reading.stem not in campaign.superseded:
-            known = campaign.tree.question(reading.question).answers
-            raise VoteTableError(
-                f"{source.uri}: column '{column}' is an answer to '{reading.question}' that "
-                f"campaign '{campaign.name}' does not know (it knows {', '.join(known)}); name "
-                "the right campaign, or rename or drop the column"
-            )
-
-
-def _n_answers_known(header: Sequence[str], grammar: Grammar) -> int:
-    """How many columns of the header are about answers that the grammar spells."""
-    return sum(bool((reading := grammar.read(column)) and reading.answer) for column in header)
-
-
-def _say_nothing_recognised(header: Sequence[str], source: VoteSource, campaign: Campaign) -> str:
-    """Why a table without any known column is refused, and which campaign it may be."""
-    best = max(
-        (candidate for candidate in CAMPAIGNS.values() if candidate.name != campaign.name),
-        key=lambda other: max(_n_answers_known(header, grammar) for grammar in other.grammars),
-        default=campaign,
-    )
-    n_known = max(_n_answers_known(header, grammar) for grammar in best.grammars)
-    example = next(iter(campaign.published.answers))
-    shown = ", ".join(header[:6])
-    said = f"{source.uri} has no column of campaign '{campaign.name}' (such as {example}...): "
-    if n_known:
-        return f"{said}{n_known} of its columns look like campaign '{best.name}'; name that one"
-    if any("fraction" in column for column in header):
-        return (
-            f"{said}it has {shown}; fractions without vote counts or totals cannot be turned "
-            "into votes; use the campaign's released table with counts"
-        )
-    return f"{said}its {len(header)} columns are {shown}; is it a vote table, comma-separated?"
-
-
-def _say_no_votes(source: VoteSource, campaign: Campaign, readings: dict[str, Reading]) -> str:
-    """Why a table with fractions alone, or with a model's predictions, is refused."""
-    predicted = [column for column, reading in readings.items() if reading.role == "predicted"]
-    found = (
-        f"columns like {predicted[0]} are a model's predictions"
-        if predicted
-        else (
-            f"its columns of campaign '{campaign.name}', such as {next(iter(readings))}, are "
-            "fractions or statistics without totals"
-        )
-    )
-    return (
-        f"{source.uri} has no vote counts: {found}, from which votes cannot be recovered; use "
-        "the campaign's released table of volunteers' votes with counts"
     )

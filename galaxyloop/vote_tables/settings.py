@@ -1,8 +1,9 @@
 """What to read, and how much disorder to put up with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from galaxyloop.config import StrictConfig, require
+from galaxyloop.vote_tables.reduction_lines import parse_reductions
 
 REBUILDS = ("none", "weighted")
 
@@ -12,20 +13,54 @@ class VoteSource(StrictConfig):
     """One published table and the campaign whose votes it holds."""
 
     uri: str
-    """Path or address of a csv, csv.gz or parquet file (local, s3://, https://)."""
+    """Path or address (local, s3://, https://) of a csv, csv.gz, parquet, FITS or VOTable file, or
+    a pattern such as ``votes-*.parquet`` for one table in several files."""
     campaign: str
     """Name in ``CAMPAIGNS``."""
     rebuild: str = "none"
     """``weighted`` rebuilds approximate votes as round(weighted fraction x times asked)."""
     id_column: str = ""
     """Column that names the galaxies; empty takes the first of the campaign's that is there."""
+    reductions: list[str] = field(default_factory=list)
+    """For a table of Panoptes (or Caesar) reductions, which has one row a subject and task: which
+    answer each task and slug is, a line each: ``T0.smooth = smooth-or-featured_smooth``.
+    ``T10.ring =`` sets votes aside, ``T10 =`` all votes of the task."""
+    workflow_id: str = ""
+    """Workflow whose reductions are read; may be empty if the table holds one only."""
+    subjects: str = ""
+    """Path or address of the project's subjects export, which gives each subject the id that
+    ``subject_key`` names; empty keeps subject_id for the galaxies' id."""
+    subject_key: str = ""
+    """Metadata of a subject that holds the galaxy's id: ``iauname``, also if it was uploaded as
+    ``!iauname`` or ``#iauname`` (in YAML, put these two in quotes)."""
 
     def __post_init__(self) -> None:
         """Check the settings that need no file."""
+        self._check_reductions()
         require(bool(self.uri), "uri must name a file, got ''")
         require(
             self.rebuild in REBUILDS,
             f"rebuild must be one of {', '.join(REBUILDS)}, got '{self.rebuild}'",
+        )
+
+    def _check_reductions(self) -> None:
+        """Settings of reductions go together."""
+        parse_reductions(self.reductions)
+        for name in ("workflow_id", "subjects", "subject_key"):
+            require(
+                bool(self.reductions) or not getattr(self, name),
+                f"{name} is for tables of Panoptes reductions, got '{getattr(self, name)}' without "
+                "reductions; say there which answer each task and slug is",
+            )
+        require(
+            bool(self.subjects) == bool(self.subject_key),
+            "subjects and subject_key go together (the export, and the metadata that holds the "
+            f"galaxy's id), got subjects='{self.subjects}' and subject_key='{self.subject_key}'",
+        )
+        require(
+            not (self.reductions and self.id_column),
+            f"id_column cannot be set for reductions, got '{self.id_column}'; their galaxies are "
+            "named by subject_id, or by subjects and subject_key",
         )
 
 

@@ -212,7 +212,7 @@ def test_find_layout__takes_the_preferred_id_or_the_one_asked_for() -> None:
             "gz_decals_dr5",
             "bar_proportion_volunteers_asked are a model's predictions",
         ),
-        (["dr8_id", "bar_strong_fraction"], "gz_decals_dr5", "fractions or statistics without"),
+        (["iauname", "bar_strong_fraction"], "gz_decals_dr5", "fractions or statistics without"),
         (["id;bar"], "gz2", "is it a vote table, comma-separated"),
     ],
 )
