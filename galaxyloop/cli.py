@@ -70,12 +70,30 @@ def show_settings(options: argparse.Namespace) -> None:
     print(describe_settings(options.stage))
 
 
+def crossmatch(options: argparse.Namespace) -> None:
+    """Give published votes the survey's ids, and account for every row."""
+    from galaxyloop.crossmatch import crossmatch_table
+
+    columns = None if options.columns is None else (options.columns[0], options.columns[1])
+    told = crossmatch_table(
+        options.votes, options.manifest, options.radius_arcsec, options.output, columns
+    )
+    print(
+        f"{told.n_read} rows = {told.n_matched} matched + {told.n_unmatched} unmatched + "
+        f"{told.n_rejected} rejected, against {told.n_galaxies} galaxies of the manifest\n"
+        f"median separation {told.median_separation_arcsec:.2f} arcsec\n"
+        f"matched   {told.output} (its id_str is the survey's)\n"
+        f"rejected  {told.rejects}"
+    )
+
+
 _COMMANDS = {
     "simulate": simulate,
     "campaigns": list_campaigns,
     "tree": show_tree,
     "settings": show_settings,
     "provenance": show_provenance,
+    "crossmatch": crossmatch,
 }
 
 
@@ -115,4 +133,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("stage", help=f"one of {', '.join(SETTINGS)}")
     command = commands.add_parser("provenance", help="show how a catalogue was made")
     command.add_argument("catalogue", type=Path, help="its parquet file")
+    _add_crossmatch(commands.add_parser("crossmatch", help="give published votes a survey's ids"))
     return parser
+
+
+def _add_crossmatch(command: argparse.ArgumentParser) -> None:
+    """What `crossmatch` can be told."""
+    command.add_argument("votes", help="the published table, a path or an address")
+    command.add_argument("manifest", help="the survey's manifest, with ra_deg and dec_deg")
+    command.add_argument("output", help="parquet file to write: the table with the survey's ids")
+    command.add_argument(
+        "--radius-arcsec", type=float, default=1.0, help="largest separation of a match (1)"
+    )
+    command.add_argument(
+        "--columns", nargs=2, metavar=("RA", "DEC"), help="the table's positions [deg]"
+    )
