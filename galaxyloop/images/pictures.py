@@ -24,6 +24,11 @@ _TEXT_STARTS = {
 }
 
 
+def is_picture(content: bytes) -> bool:
+    """Whether bytes begin like a JPEG or PNG."""
+    return content.startswith((_JPEG_START, _PNG_START))
+
+
 def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
     """Decode a JPEG or PNG to 8-bit RGB; grey is repeated, alpha dropped, 16 bits scaled.
 
@@ -40,7 +45,7 @@ def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
     if content.startswith(_PNG_START):
         check_size(_png_size(content), bounds)
         return _decode_png(content)
-    raise _not_an_image(content)
+    raise not_an_image(content)
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
@@ -114,7 +119,7 @@ def _decode_png(content: bytes) -> Pixels:
     return np.ascontiguousarray(image[:, :, 2::-1])
 
 
-def _not_an_image(content: bytes) -> ImageRejectedError:
+def not_an_image(content: bytes) -> ImageRejectedError:
     """What the file is instead, as far as its first bytes tell."""
     if not content:
         return ImageRejectedError("an empty file", "0 bytes")
@@ -122,4 +127,4 @@ def _not_an_image(content: bytes) -> ImageRejectedError:
     for text, reason in _TEXT_STARTS.items():
         if start.startswith(text):
             return ImageRejectedError(reason, repr(content[:40]))
-    return ImageRejectedError("neither JPEG nor PNG", repr(content[:16]))
+    return ImageRejectedError("neither JPEG, PNG nor FITS", repr(content[:16]))

@@ -1,0 +1,206 @@
+"""From the fluxes of bands to red, green and blue between 0 and 1."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Num
+
+Flux = Float32[np.ndarray, "band y x"]
+Rgb = Float32[np.ndarray, "rgb y x"]
+
+_MAX_FLUX = 1e15
+"""Beyond it float32 would overflow on the way; far beyond white in any unit."""
+_LINEAR_Q = 1e-6
+"""Below it arcsinh(Q x) is Q x to more than eight bits."""
+_SKY_PERCENTILE = 25.0
+_MAD_TO_SIGMA = 1.4826
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that turns bands into colours.
+
+    Bands stand blue to red throughout. The bluest becomes blue, the reddest red, and the middle
+    one (of an even number, the mean of the middle two) green, unless ``mix`` says otherwise.
+    """
+
+    curve: str
+    """From flux to brightness: a name in ``CURVES``."""
+    bands: tuple[str, ...] = ()
+    """Blue to red; none takes every band that the image has."""
+    scales: tuple[float, ...] = ()
+    """Factor on the flux of each band; none is 1."""
+    minimum: float = 0.0
+    """What is black, in scaled flux."""
+    stretch: float = 1.0
+    """Scaled flux where the curve bends; with ``arcsinh``, where white is."""
+    q: float = 1.0
+    """How strongly bright parts are compressed; 0 is linear."""
+    black_percentile: float | None = None
+    """Share of a band's pixels below black [%], instead of ``minimum``."""
+    white_percentile: float | None = None
+    """Share of a band's pixels below white [%], instead of ``stretch``."""
+    mix: tuple[tuple[float, float, float], ...] = ()
+    """Red, green and blue share of each band."""
+    max_bands: int = 26
+    """An image with more is rejected."""
+
+
+def mix_colours(flux: Flux, recipe: Recipe) -> Rgb:
+    """Red, green and blue in [0, 1]; a pixel without data (not finite) is black in its band.
+
+    Args:
+        flux: scaled, blue to red, finite ones at most 1e15 in size.
+        recipe: curve and colours.
+    """
+    is_missing = ~np.isfinite(flux)
+    has_holes = bool(is_missing.any())
+    if has_holes:
+        flux = np.where(is_missing, np.float32(0), flux)
+    bright = CURVES[recipe.curve](flux, recipe)
+    if has_holes:
+        bright[is_missing] = 0
+    rgb = _mixed(np.maximum(bright, 0, out=bright), recipe)
+    if recipe.curve in _KEEPS_HUE:
+        peak = rgb.max(axis=0)
+        if (peak > 1).any():
+            rgb = rgb / np.maximum(peak, 1)
+    clipped: Rgb = np.minimum(rgb, np.float32(1))
+    return clipped
+
+
+def _mixed(bright: Flux, recipe: Recipe) -> Rgb:
+    """Bands to red, green and blue."""
+    if recipe.mix:
+        weights = np.array(recipe.mix, np.float32)
+        mixed: Rgb = np.einsum("byx,bc->cyx", bright, weights)
+        return mixed
+    n_bands = len(bright)
+    middle = bright[n_bands // 2]
+    if n_bands % 2 == 0:
+        middle = (bright[n_bands // 2 - 1] + middle) / 2
+    return np.stack([bright[-1], middle, bright[0]])
+
+
+def lupton(flux: Flux, recipe: Recipe) -> Flux:
+    """Lupton et al. 2004 (astro-ph/0312483): the curve acts on the mean of the bands.
+
+    With x = (flux - minimum) / stretch and I the mean of x, each band is x f(I) / I, where
+    f(I) = 0.1 arcsinh(Q I) / arcsinh(0.1 Q): faint light rises as I, whatever Q. A pixel brighter
+    than white keeps its hue.
+    """
+    x: Flux = (flux - np.float32(recipe.minimum)) / np.float32(recipe.stretch)
+    mean = x.mean(axis=0)
+    if recipe.q < _LINEAR_Q:
+        return np.where(mean > 0, x, np.float32(0))
+    slope = np.float32(0.1 / np.arcsinh(0.1 * recipe.q))
+    x *= _over(slope * np.arcsinh(np.float32(recipe.q) * mean), mean)
+    return x
+
+
+def viewer(flux: Flux, recipe: Recipe) -> Flux:
+    """The Legacy Surveys' sky viewer: like Lupton's, but bright pixels saturate to white.
+
+    f(I) = arcsinh(Q I) / sqrt(Q), with I the mean of what is above ``minimum``.
+    """
+    x: Flux = (flux - np.float32(recipe.minimum)) / np.float32(recipe.stretch)
+    mean = np.maximum(x, 0).mean(axis=0)
+    curved = np.arcsinh(np.float32(recipe.q) * mean) / np.float32(np.sqrt(recipe.q))
+    x *= _over(curved, mean)
+    return x
+
+
+def arcsinh(flux: Flux, recipe: Recipe) -> Flux:
+    """The arcsinh of Q flux, band by band, black at ``minimum`` and white at ``stretch``."""
+    black, white = _limits(flux, recipe)
+    low, high = _asinh(black, recipe.q), _asinh(white, recipe.q)
+    bright: Flux = (_asinh(flux, recipe.q) - low) / _span(low, high)
+    np.minimum(bright, 1, out=bright)
+    return bright
+
+
+def relative(flux: Flux, recipe: Recipe) -> Flux:
+    """Each band by itself, as arcsinh(Q x), where x is 0 at black and 1 at white."""
+    black, white = _limits(flux, recipe)
+    x: Flux = (flux - black) / _span(black, white)
+    bright: Flux = _asinh(np.clip(x, 0, 1), recipe.q) / _asinh(np.ones_like(black), recipe.q)
+    return bright
+
+
+def noise(flux: Flux, recipe: Recipe) -> Flux:
+    """Lupton's curve on each band in units of its own noise above its own sky.
+
+    The sky is the lower quartile of the pixels; the noise is taken from neighbouring pixels'
+    differences, which a galaxy hardly changes. A band without noise is measured by its range.
+    """
+    sky = np.percentile(flux, _SKY_PERCENTILE, axis=(1, 2), keepdims=True).astype(np.float32)
+    steps = np.abs(np.diff(flux, axis=2)) if flux.shape[2] > 1 else np.zeros_like(flux)
+    sigma = np.median(steps, axis=(1, 2), keepdims=True) * (_MAD_TO_SIGMA / np.sqrt(2))
+    span = flux.max(axis=(1, 2), keepdims=True) - sky
+    floor = np.maximum(span * np.float32(1e-4), np.float32(1e-30))
+    return lupton((flux - sky) / np.maximum(sigma, floor).astype(np.float32), recipe)
+
+
+def _over(
+    curved: Float32[np.ndarray, "y x"], mean: Float32[np.ndarray, "y x"]
+) -> Float32[np.ndarray, "y x"]:
+    """f(I) / I, and 0 where there is no light."""
+    ratio: Float32[np.ndarray, "y x"] = np.divide(
+        curved, mean, out=np.zeros_like(mean), where=mean > 0
+    )
+    return ratio
+
+
+def _limits(flux: Flux, recipe: Recipe) -> tuple[Flux, Flux]:
+    """Black and white of each band."""
+    limits = []
+    for percentile, fixed in (
+        (recipe.black_percentile, recipe.minimum),
+        (recipe.white_percentile, recipe.stretch),
+    ):
+        if percentile is None:
+            limit = np.full((len(flux), 1, 1), fixed)
+        else:
+            limit = np.percentile(flux, percentile, axis=(1, 2), keepdims=True)
+        limits.append(limit.astype(np.float32))
+    return limits[0], limits[1]
+
+
+def _span(low: Flux, high: Flux) -> Flux:
+    """What to divide by; a band that nowhere rises above black stays black."""
+    return np.where(high > low, high - low, np.float32(np.inf)).astype(np.float32, copy=False)
+
+
+def _asinh(x: Flux, q: float) -> Flux:
+    """arcsinh(Q x) / Q, which is x in the limit of no compression."""
+    if q < _LINEAR_Q:
+        return x
+    curved: Flux = np.arcsinh(np.float32(q) * x) / np.float32(q)
+    return curved
+
+
+CURVES: dict[str, Callable[[Flux, Recipe], Flux]] = {
+    "lupton": lupton,
+    "viewer": viewer,
+    "arcsinh": arcsinh,
+    "relative": relative,
+    "noise": noise,
+}
+"""Flux to brightness in each band, 1 or above being full; one entry a curve."""
+
+_KEEPS_HUE = {"lupton", "noise"}
+
+
+def to_flux(plane: Num[np.ndarray, "y x"], scale: float) -> Float32[np.ndarray, "y x"]:
+    """Scaled flux, still with its holes: NaN and infinite pixels stay NaN."""
+    is_wide = plane.dtype.itemsize > 4
+    with np.errstate(over="ignore", invalid="ignore"):
+        flux: np.ndarray = plane.astype(np.float64 if is_wide else np.float32)
+        flux[np.isinf(flux)] = np.nan
+        if scale != 1:
+            flux = flux * flux.dtype.type(scale)
+        bounded: Float32[np.ndarray, "y x"] = np.clip(flux, -_MAX_FLUX, _MAX_FLUX).astype(
+            np.float32, copy=False
+        )
+    return bounded
