@@ -171,3 +171,7 @@ class TrainingDivergedError(GalaxyloopError, ArithmeticError):
             f"{name} is {value} after epoch {epoch} (learning rate {learning_rate:g}); lower "
             "learning_rate or max_gradient_norm, or set precision to float32"
         )
+
+
+class CutoutServiceError(GalaxyloopError, ValueError):
+    """A cutout service refuses to be asked: its login is wrong or has no right to the data."""

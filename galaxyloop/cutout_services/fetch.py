@@ -1,0 +1,216 @@
+"""Fetching the images of a survey, with a record from which a later run goes on."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyloop.cutout_services.addresses import REJECT_COLUMNS, CutoutRequest, plan_requests
+from galaxyloop.cutout_services.answers import FAILED, FETCHED, REJECTED, Answer
+from galaxyloop.cutout_services.client import ask_all
+from galaxyloop.cutout_services.config import CutoutServiceConfig
+from galaxyloop.cutout_services.output import IMAGES, OutputFolder, file_name
+from galaxyloop.errors import StorageError, TooManyRejectsError
+
+MANIFEST = "manifest.csv"
+REJECTS = "rejects.csv"
+_PASSED_ON = ["ra_deg", "dec_deg", "survey", "group_id"]
+
+
+@dataclass(frozen=True)
+class FetchSummary:
+    """How fetching ended: ``n_galaxies = n_fetched + n_resumed + n_rejected + n_failed``."""
+
+    n_galaxies: int
+    """Galaxies that were given."""
+    n_fetched: int
+    """Images that came in this run."""
+    n_resumed: int
+    """Images that lay there already."""
+    n_rejected: int
+    """Galaxies without an image for good: refused now or earlier, or without a usable position."""
+    n_failed: int
+    """Galaxies without an image for reasons that may pass: the next run asks again."""
+    n_requests: int
+    """Requests sent in this run, further attempts among them."""
+    n_bytes: int
+    """Size of the images that came in this run [bytes]."""
+    manifest: str
+    """Where the manifest of the images is."""
+    rejects: str
+    """Where the table of galaxies without an image is, with reasons."""
+
+
+def fetch_cutouts(
+    galaxies: pd.DataFrame, config: CutoutServiceConfig, directory: str | Path
+) -> FetchSummary:
+    """Ask a service for each galaxy's image, and keep the images that are what was asked for.
+
+    Writes ``images/``, ``record.jsonl`` (what was asked and answered), ``manifest.csv`` (for
+    ``read_manifest``) and ``rejects.csv``. A later run with the same directory asks for what is
+    missing only, however the earlier one ended.
+
+    Args:
+        galaxies: ``id_str``, ``ra_deg`` and ``dec_deg`` [ICRS], the config's size columns, and
+            optionally ``survey`` and ``group_id``, which the manifest passes on.
+        config: which service, what to ask, how gently.
+        directory: folder or address; locally only one process at a time may fill it.
+
+    Raises:
+        ConfigError: no service is named, its login is not set, or the directory holds images of
+            another request.
+        ManifestError: a column is missing.
+        CutoutServiceError: the service refuses the login.
+        StorageError: the service is away or asks for a long pause, another process fills the
+            directory, or it cannot be written; run again later.
+        TooManyRejectsError: more galaxies than ``max_reject_rate`` have no image; what came is
+            kept, and the tables are written.
+    """
+    galaxies = galaxies.reset_index(drop=True)
+    requests, unusable = plan_requests(galaxies, config)
+    with OutputFolder(str(directory), config.request_settings()) as folder:
+        done = _find_done(requests, folder, config)
+        todo = [request for request in requests if request.id_str not in done]
+        n_requests = _fetch(todo, config, folder)
+        lines = [folder.record.last[request.id_str] for request in requests]
+        rejects = _rejects(lines, unusable)
+        summary = FetchSummary(
+            n_galaxies=len(galaxies),
+            n_requests=n_requests,
+            **_count(lines, [request.id_str for request in todo], len(unusable)),
+            manifest=folder.write(MANIFEST, _csv(_manifest(galaxies, requests, lines))),
+            rejects=folder.write(REJECTS, _csv(rejects)),
+        )
+    _check_rate(summary, rejects, config.max_reject_rate)
+    return summary
+
+
+def _find_done(
+    requests: Sequence[CutoutRequest], folder: OutputFolder, config: CutoutServiceConfig
+) -> set[str]:
+    """Ids that need not be asked for: their image lies there, or was refused for good."""
+    sizes = folder.image_sizes()
+    done = set()
+    for request in requests:
+        line = folder.record.last.get(request.id_str)
+        if line is None or line["url"] != request.url:
+            continue
+        if line["outcome"] == REJECTED and not config.retry_rejected:
+            done.add(request.id_str)
+        if line["outcome"] == FETCHED and sizes.get(line["file"]) == line["n_bytes"]:
+            known, n_bytes = line["sha256"], line["n_bytes"]
+            if not config.verify_digests or folder.image_digest(line["file"], n_bytes) == known:
+                done.add(request.id_str)
+    return done
+
+
+def _fetch(todo: list[CutoutRequest], config: CutoutServiceConfig, folder: OutputFolder) -> int:
+    """Ask, and keep what comes; the number of requests sent."""
+    n_requests = n_failures_in_a_row = 0
+    with closing(_shown(todo, config)) as answers:
+        for request, answer in answers:
+            folder.keep(_line(request, answer), answer.content)
+            n_requests += answer.n_attempts
+            n_failures_in_a_row = n_failures_in_a_row + 1 if answer.outcome == FAILED else 0
+            if n_failures_in_a_row >= config.max_failures_in_a_row:
+                raise StorageError(
+                    f"the last {n_failures_in_a_row} galaxies all failed, which is "
+                    f"max_failures_in_a_row; the last: {answer.reason} {answer.value}".rstrip()
+                    + "; see whether the service is well, and run again later: what came is kept"
+                )
+    return n_requests
+
+
+def _shown(
+    todo: list[CutoutRequest], config: CutoutServiceConfig
+) -> Generator[tuple[CutoutRequest, Answer], None, None]:
+    """All answers, with a progress bar."""
+    with closing(ask_all(todo, config)) as answers:
+        yield from tqdm(answers, "images", len(todo), disable=None)
+
+
+def _line(request: CutoutRequest, answer: Answer) -> dict[str, object]:
+    """What the record says of an answer."""
+    is_fetched = answer.outcome == FETCHED
+    place = f"{IMAGES}/{file_name(request.id_str, answer.suffix)}"
+    return {
+        "id_str": request.id_str,
+        "url": request.url,
+        "outcome": answer.outcome,
+        "reason": answer.reason,
+        "value": answer.value,
+        "status": answer.status,
+        "content_type": answer.content_type,
+        "n_bytes": len(answer.content),
+        "sha256": hashlib.sha256(answer.content).hexdigest() if is_fetched else "",
+        "file": place if is_fetched else "",
+        "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "n_attempts": answer.n_attempts,
+    }
+
+
+def _count(lines: list[dict[str, Any]], asked: list[str], n_unusable: int) -> dict[str, int]:
+    """How many galaxies ended how."""
+    counts, now = Counter(line["outcome"] for line in lines), set(asked)
+    new = [line for line in lines if line["outcome"] == FETCHED and line["id_str"] in now]
+    return {
+        "n_fetched": len(new),
+        "n_resumed": counts[FETCHED] - len(new),
+        "n_rejected": counts[REJECTED] + n_unusable,
+        "n_failed": counts[FAILED],
+        "n_bytes": sum(line["n_bytes"] for line in new),
+    }
+
+
+def _manifest(
+    galaxies: pd.DataFrame, requests: list[CutoutRequest], lines: list[dict[str, Any]]
+) -> pd.DataFrame:
+    """One row an image, as ``read_manifest`` reads it, with the scale that was asked for."""
+    pairs = [
+        (request.id_str, line["file"], request.pixel_scale_arcsec)
+        for request, line in zip(requests, lines, strict=True)
+        if line["outcome"] == FETCHED
+    ]
+    images = pd.DataFrame(pairs, columns=["id_str", "image_uri", "pixel_scale_arcsec"])
+    known = galaxies.assign(id_str=galaxies["id_str"].astype(str)).drop_duplicates("id_str")
+    passed_on = [name for name in _PASSED_ON if name in galaxies]
+    manifest = images.merge(known[["id_str", *passed_on]], on="id_str", how="left")
+    is_scaled = manifest["pixel_scale_arcsec"].notna().any()
+    scale = ["pixel_scale_arcsec"] if is_scaled else []
+    return manifest[["id_str", "image_uri", *passed_on, *scale]]
+
+
+def _rejects(lines: list[dict[str, Any]], unusable: pd.DataFrame) -> pd.DataFrame:
+    """Every galaxy without an image: those that could not be asked for first."""
+    refused = pd.DataFrame(
+        [
+            (line["id_str"], "image_uri", line["value"], line["reason"])
+            for line in lines
+            if line["outcome"] != FETCHED
+        ],
+        columns=REJECT_COLUMNS,
+    )
+    return pd.concat([unusable, refused], ignore_index=True)
+
+
+def _check_rate(summary: FetchSummary, rejects: pd.DataFrame, max_reject_rate: float) -> None:
+    """Refuse to call a run done that left too many galaxies without an image."""
+    n_without = summary.n_rejected + summary.n_failed
+    if n_without > max_reject_rate * summary.n_galaxies:
+        words = rejects["reason"].where(
+            rejects["column"] == "image_uri", rejects["column"] + " " + rejects["reason"]
+        )
+        reasons = {str(reason): int(n) for reason, n in words.value_counts().items()}
+        raise TooManyRejectsError("images", n_without, summary.n_galaxies, max_reject_rate, reasons)
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    """A table as the bytes of a csv file."""
+    return table.to_csv(index=False).encode()
