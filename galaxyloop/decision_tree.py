@@ -45,9 +45,16 @@ class DecisionTree:
 
     name: str
     questions: tuple[Question, ...]
+    campaigns: tuple[str, ...] = ()
+    """Of a combination, the campaign of each question; empty where there is one campaign."""
 
     def __post_init__(self) -> None:
         """Check the tree once, at load."""
+        if self.campaigns and len(self.campaigns) != len(self.questions):
+            raise DecisionTreeError(
+                f"{self.name} has {len(self.questions)} questions, and campaigns of "
+                f"{len(self.campaigns)}; make combinations with combine_trees"
+            )
         seen: set[str] = set()
         for question in self.questions:
             _check_question(question, seen, self.name)
@@ -77,6 +84,16 @@ class DecisionTree:
         return {
             question.name: slice(stop - len(question.answers), stop)
             for question, stop in zip(self.questions, stops, strict=True)
+        }
+
+    @cached_property
+    def by_campaign(self) -> dict[str, tuple[str, ...]]:
+        """The questions' names, campaign by campaign; one campaign has the tree's own name."""
+        campaigns = self.campaigns or (self.name,) * len(self.questions)
+        pairs = list(zip(campaigns, self.question_names, strict=True))
+        return {
+            campaign: tuple(name for other, name in pairs if other == campaign)
+            for campaign in dict.fromkeys(campaigns)
         }
 
     def question(self, name: str) -> Question:
@@ -109,7 +126,11 @@ class DecisionTree:
             {"name": q.name, "answers": list(q.answers), "asked_after": list(q.asked_after)}
             for q in self.questions
         ]
-        return json.dumps({"name": self.name, "questions": questions})
+        content: dict[str, Any] = {"name": self.name, "questions": questions}
+        # Of one campaign the text stays what it was before combinations knew their parts.
+        if self.campaigns:
+            content["campaigns"] = list(self.campaigns)
+        return json.dumps(content)
 
     @classmethod
     def from_json(cls, text: str) -> "DecisionTree":
@@ -121,6 +142,7 @@ class DecisionTree:
                 Question(q["name"], tuple(q["answers"]), tuple(q["asked_after"]))
                 for q in data["questions"]
             ),
+            tuple(data.get("campaigns", ())),
         )
 
     def _check_parents_exclusive(self, question: Question) -> None:
@@ -138,6 +160,8 @@ class DecisionTree:
 def combine_trees(trees: Sequence[DecisionTree]) -> DecisionTree:
     """One target for several campaigns: all their questions side by side, never mixed.
 
+    The combination knows each question's campaign, by the name of its tree.
+
     Raises:
         DecisionTreeError: no tree is given, or two share a question's name.
     """
@@ -146,7 +170,12 @@ def combine_trees(trees: Sequence[DecisionTree]) -> DecisionTree:
     if len(trees) == 1:
         return trees[0]
     questions = tuple(question for tree in trees for question in tree.questions)
-    return DecisionTree("+".join(tree.name for tree in trees), questions)
+    campaigns = (
+        campaign
+        for tree in trees
+        for campaign in (tree.campaigns or (tree.name,) * len(tree.questions))
+    )
+    return DecisionTree("+".join(tree.name for tree in trees), questions, tuple(campaigns))
 
 
 def _check_question(question: Question, seen: set[str], tree_name: str) -> None:

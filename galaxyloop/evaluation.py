@@ -16,6 +16,7 @@ from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting
 from galaxyloop.dirichlet import vote_fractions
 from galaxyloop.metrics import (
+    METRIC_COLUMNS,
     MetricsConfig,
     add_average_ratio,
     calibration_table,
@@ -53,7 +54,7 @@ class Evaluation:
     config: MetricsConfig
     """How they were compared."""
     metrics: pd.DataFrame
-    """question, metric, value, low, high, n_galaxies."""
+    """campaign, question, metric, value, low, high, n_galaxies."""
     calibration: pd.DataFrame
     """question, nominal, observed, n_galaxies."""
     id_strs: np.ndarray
@@ -127,8 +128,9 @@ def pool_folds(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     Each galaxy is compared with the mean of the galaxies its own fold was trained on.
 
     Returns:
-        question, metric (rmse, rmse_of_mean, rmse_ratio, mae), value, low, high, n_galaxies; last
-        the mean ratio over questions with at least 30 galaxies, as the question ``all``.
+        campaign, question, metric (rmse, rmse_of_mean, rmse_ratio, mae), value, low, high,
+        n_galaxies; last the mean ratio over questions with at least 30 galaxies, as the question
+        ``all``, and of several campaigns ``all-<campaign>`` before.
     """
     pooled = evaluate_fractions(
         np.concatenate([each.fractions for each in evaluations]),
@@ -139,7 +141,25 @@ def pool_folds(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
         evaluations[0].tree,
         evaluations[0].config,
     )
-    return add_average_ratio(pooled)
+    return add_average_ratio(pooled, evaluations[0].tree)
+
+
+def write_metrics(held_out: Evaluation, folds: Sequence[Evaluation], path: Path) -> Path:
+    """Metrics as csv: of the galaxies of the split ``test``, then of all folds together.
+
+    Args:
+        held_out: the evaluation of the split ``test``.
+        folds: those of a cross-validation; none leaves them out.
+        path: the file to write; also what is returned.
+
+    Returns:
+        The path; its first column ``galaxies`` says ``test`` or ``folds``.
+    """
+    tables = {"test": held_out.metrics, **({"folds": pool_folds(folds)} if folds else {})}
+    named = [table.assign(galaxies=name) for name, table in tables.items()]
+    columns = ["galaxies", *METRIC_COLUMNS]
+    pd.concat(named)[columns].to_csv(path, index=False)
+    return path
 
 
 def _compare(
@@ -156,7 +176,9 @@ def _compare(
     return Evaluation(
         tree=tree,
         config=config,
-        metrics=evaluate_predictions(samples, counts, training, tree, config, pit),
+        metrics=add_average_ratio(
+            evaluate_predictions(samples, counts, training, tree, config, pit), tree
+        ),
         calibration=calibration_table(pit, tree, config.levels),
         id_strs=held_out.cutouts.id_strs[held_out.positions],
         fractions=vote_fractions(samples, tree).mean(dim=0).numpy(),

@@ -1,22 +1,25 @@
-"""How good a model is: question, metric, value, its interval, and over how many galaxies."""
+"""How good a model is: a row a question and metric, with its interval and number of galaxies."""
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.metrics import ALL_QUESTIONS
+from galaxyloop.metrics import ALL_QUESTIONS, question_sets
 from schemas.judgement import failures
 
 
 def metric_schema(tree: DecisionTree) -> pa.DataFrameSchema:
     """One row for each question and metric; NaN where nothing could be measured.
 
-    That is over no galaxies, and where the training galaxies give no mean to compare with.
+    That is over no galaxies, and where the training galaxies give no mean to compare with. Rows
+    that stand for many questions are named as ``question_sets`` says.
     """
+    overall = [question for _, question in question_sets(tree)]
     number = pa.Column("float64", pa.Check(np.isfinite, error="must be finite"), nullable=True)
     columns = {
-        "question": pa.Column(str, pa.Check.isin([*tree.question_names, ALL_QUESTIONS])),
+        "campaign": pa.Column(str, pa.Check.isin([*tree.by_campaign, ALL_QUESTIONS])),
+        "question": pa.Column(str, pa.Check.isin([*tree.question_names, *overall])),
         "metric": pa.Column(str),
         "value": number,
         "low": number,

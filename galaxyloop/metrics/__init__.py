@@ -1,6 +1,11 @@
 """Metrics of predictions on held-out votes: errors, likelihood, calibration."""
 
-from galaxyloop.metrics.averages import ALL_QUESTIONS, add_average_ratio
+from galaxyloop.metrics.averages import (
+    ALL_QUESTIONS,
+    add_average_ratio,
+    overall_name,
+    question_sets,
+)
 from galaxyloop.metrics.calibration import calibration_table, count_pit, pit_values
 from galaxyloop.metrics.config import MetricsConfig
 from galaxyloop.metrics.evaluation import (
@@ -22,5 +27,7 @@ __all__ = [
     "evaluate_predictions",
     "mean_fractions",
     "mixture_log_likelihood",
+    "overall_name",
     "pit_values",
+    "question_sets",
 ]

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.dirichlet import vote_fractions, vote_log_likelihood
+from galaxyloop.metrics.averages import question_sets
 from galaxyloop.metrics.bootstrap import Means, Metric, evaluate_metric
 from galaxyloop.metrics.calibration import count_pit, is_covered, is_not_mirrored
 from galaxyloop.metrics.config import MetricsConfig
 
-METRIC_COLUMNS = ("question", "metric", "value", "low", "high", "n_galaxies")
+METRIC_COLUMNS = ("campaign", "question", "metric", "value", "low", "high", "n_galaxies")
 _GALAXIES_PER_CHUNK = 4096
 
 
@@ -50,7 +51,8 @@ def evaluate_predictions(
     ``coverage_90`` and so on of the observed counts by central intervals; and
     ``calibration_error``, the mean distance of the integral transforms' distribution from
     uniform. Galaxies count from ``min_votes`` votes on the question, for ``log_likelihood`` from
-    one vote.
+    one vote. The last rows are the sums of the ``log_likelihood`` over a galaxy's questions: of
+    each campaign where there are several, and of all (see ``question_sets``).
 
     Args:
         concentrations: Dirichlet parameters of the held-out galaxies, each > 0.
@@ -67,9 +69,11 @@ def evaluate_predictions(
     samples = torch.as_tensor(concentrations)
     pit = count_pit(samples, votes, tree, config) if pit is None else pit
     training_mean = mean_fractions(training_votes, tree, config.min_votes)
-    held_out = _by_question(samples, votes, tree, pit, training_mean)
-    metrics = ((name, metric) for name, one in held_out for metric in _metrics(one, config))
-    return _table(metrics, config)
+    log_likelihood = mixture_log_likelihood(samples, votes, tree)
+    fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
+    held_out = _by_question((fractions, log_likelihood), votes, tree, pit, training_mean)
+    metrics = [(name, metric) for name, one in held_out for metric in _metrics(one, config)]
+    return _table([*metrics, *_total_log_likelihoods(log_likelihood, votes, tree)], tree, config)
 
 
 def evaluate_fractions(
@@ -101,7 +105,7 @@ def evaluate_fractions(
         observed = votes[keep, part] / n_votes[keep, None]
         found = _fraction_metrics(observed, fractions[keep, part], baseline[keep, part])
         metrics += [(question, metric) for metric in found]
-    return _table(metrics, config)
+    return _table(metrics, tree, config)
 
 
 def mixture_log_likelihood(
@@ -136,15 +140,14 @@ def mean_fractions(
 
 
 def _by_question(
-    samples: Float[Tensor, "sample galaxy answer"],
+    predicted: tuple[Float64[np.ndarray, "galaxy answer"], Float64[np.ndarray, "galaxy question"]],
     votes: Integer[np.ndarray, "galaxy answer"],
     tree: DecisionTree,
     pit: Float64[np.ndarray, "galaxy answer"],
     training_mean: Float64[np.ndarray, " answer"],
 ) -> Iterator[tuple[str, _HeldOut]]:
-    """What is compared, question by question."""
-    fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
-    log_likelihood = mixture_log_likelihood(samples, votes, tree)
+    """What is compared, question by question; predicted are fractions and log-likelihoods."""
+    fractions, log_likelihood = predicted
     keep = is_not_mirrored(tree)
     for index, (question, part) in enumerate(tree.slices.items()):
         yield (
@@ -160,10 +163,35 @@ def _by_question(
         )
 
 
-def _table(metrics: Iterable[tuple[str, Metric]], config: MetricsConfig) -> pd.DataFrame:
+def _total_log_likelihoods(
+    log_likelihood: Float64[np.ndarray, "galaxy question"],
+    votes: Integer[np.ndarray, "galaxy answer"],
+    tree: DecisionTree,
+) -> Iterator[tuple[str, Metric]]:
+    """The sum over questions, of galaxies with a vote on any of them."""
+    names = list(tree.slices)
+    n_votes = np.stack([votes[:, part].sum(axis=1) for part in tree.slices.values()], axis=1)
+    for (_, label), questions in question_sets(tree).items():
+        places = [names.index(question) for question in questions]
+        has_votes = n_votes[:, places].any(axis=1)
+        total = log_likelihood[has_votes][:, places].sum(axis=1, keepdims=True)
+        yield label, Metric("log_likelihood", total, _only)
+
+
+def _table(
+    metrics: Iterable[tuple[str, Metric]], tree: DecisionTree, config: MetricsConfig
+) -> pd.DataFrame:
     """Values and intervals, one row a question and metric."""
+    campaign_of = {name: one for one, names in tree.by_campaign.items() for name in names}
+    campaign_of.update({question: campaign for campaign, question in question_sets(tree)})
     rows = [
-        (question, metric.name, *evaluate_metric(metric, config), len(metric.values))
+        (
+            campaign_of[question],
+            question,
+            metric.name,
+            *evaluate_metric(metric, config),
+            len(metric.values),
+        )
         for question, metric in metrics
     ]
     return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))

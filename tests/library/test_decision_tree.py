@@ -62,6 +62,35 @@ def test_combine_trees__keeps_campaigns_side_by_side() -> None:
     assert both.columns == (*SHAPE.columns, "shape-b_smooth", "shape-b_featured")
 
 
+def test_combine_trees__remembers_each_questions_campaign() -> None:
+    one = DecisionTree("one", (SHAPE, EDGE_ON))
+    other = DecisionTree("other", (Question("shape-b", ("smooth", "featured")),))
+    third = DecisionTree("third", (Question("shape-c", ("smooth", "featured")),))
+    nested = combine_trees([combine_trees([one, other]), third])
+    assert nested == combine_trees([one, other, third])
+    assert DecisionTree.from_json(nested.to_json()) == nested
+    assert nested.by_campaign == {
+        "one": ("shape", "edge-on"),
+        "other": ("shape-b",),
+        "third": ("shape-c",),
+    }
+
+
+def test_decision_tree__of_one_campaign_has_the_text_it_always_had() -> None:
+    text = (
+        '{"name": "one", "questions": [{"name": "edge-on", "answers": ["yes", "no"], '
+        '"asked_after": []}]}'
+    )
+    tree = combine_trees([DecisionTree("one", (Question("edge-on", ("yes", "no")),))])
+    assert tree.to_json() == text
+    assert DecisionTree.from_json(text).by_campaign == {"one": ("edge-on",)}
+
+
+def test_decision_tree__refuses_campaigns_of_other_questions() -> None:
+    with pytest.raises(DecisionTreeError, match="small has 1 questions, and campaigns of 2"):
+        DecisionTree("small", (SHAPE,), ("one", "other"))
+
+
 def test_combine_trees__refuses_campaigns_that_share_a_question() -> None:
     tree = DecisionTree("one", (SHAPE,))
     with pytest.raises(DecisionTreeError, match="appear twice"):

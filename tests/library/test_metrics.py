@@ -6,6 +6,7 @@ from scipy.stats import betabinom, dirichlet_multinomial, kstest
 from torch import Tensor
 
 from galaxyloop.config import ConfigError
+from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.metrics import (
     METRIC_COLUMNS,
     MetricsConfig,
@@ -60,7 +61,8 @@ def test_evaluate_predictions__counts_galaxies_with_enough_votes() -> None:
     concentrations = torch.full((1, 3, 2), 5.0)
     votes = np.array([[4, 0], [3, 2], [0, 0]])
     table = evaluate_predictions(concentrations, votes, votes, flat_tree([2]), QUICK)
-    n_galaxies = table.set_index("metric")["n_galaxies"]
+    of_question = table[table["question"] == "question-0"]
+    n_galaxies = of_question.set_index("metric")["n_galaxies"]
     assert n_galaxies["rmse"] == n_galaxies["coverage_90"] == 1
     assert n_galaxies["log_likelihood"] == 2
     assert n_galaxies["confident_accuracy"] == 0
@@ -99,6 +101,26 @@ def test_evaluate_predictions__finds_the_truth_calibrated_and_overconfidence_not
         assert gain > value(too_sure, question, "log_likelihood")
         error = value(calibrated, question, "calibration_error")
         assert value(too_sure, question, "calibration_error") > 1.5 * error
+
+
+def test_evaluate_predictions__sums_the_log_likelihood_of_each_campaign() -> None:
+    others = (Question("third", ("yes", "no")),)
+    both = combine_trees([TREE, DecisionTree("other", others)])
+    concentrations, votes = simulate(80)
+    concentrations = torch.cat([concentrations, concentrations[..., :2]], dim=-1)
+    votes = np.hstack([votes, votes[:, :2]])
+    votes[:50, :6] = 0
+    votes[30:, 6:] = 0
+    table = evaluate_predictions(concentrations, votes, votes, both, QUICK)
+    totals = table[table["question"].str.startswith("all")].set_index("question")
+    assert totals["campaign"].tolist() == [TREE.name, "other", "all"]
+    of_question = mixture_log_likelihood(concentrations, votes, both)
+    for question, columns in ((f"all-{TREE.name}", slice(0, 2)), ("all-other", slice(2, 3))):
+        has_votes = (of_question[:, columns] != 0).any(axis=1)
+        mean = of_question[has_votes, columns].sum(axis=1).mean()
+        assert totals.loc[question, "value"] == pytest.approx(mean)
+        assert totals.loc[question, "n_galaxies"] == has_votes.sum()
+    assert totals.loc["all", "n_galaxies"] == (of_question != 0).any(axis=1).sum()
 
 
 def test_mixture_log_likelihood__equals_scipy_on_each_question() -> None:

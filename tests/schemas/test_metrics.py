@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.metrics import evaluate_predictions
 from schemas.metrics import judge_metrics
 
@@ -16,6 +16,7 @@ TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
 def metrics() -> pd.DataFrame:
     return pd.DataFrame(
         {
+            "campaign": ["toy", "toy", "toy"],
             "question": ["bar-toy", "bar-toy", "all"],
             "metric": ["rmse", "mae", "rmse_ratio"],
             "value": [0.1, np.nan, np.nan],
@@ -38,6 +39,12 @@ def test_judge_metrics__accepts_what_is_evaluated() -> None:
     assert judge_metrics(table, TREE).empty
     unasked = evaluate_predictions(torch.from_numpy(concentrations), votes, 0 * votes, TREE)
     assert judge_metrics(unasked, TREE).empty
+    other = DecisionTree("other", (Question("ring-other", ("yes", "no")),))
+    both = combine_trees([TREE, other])
+    twice = np.concatenate([concentrations, concentrations], axis=2)
+    unasked_there = np.hstack([votes, 0 * votes])
+    table = evaluate_predictions(twice, unasked_there, unasked_there, both)
+    assert judge_metrics(table, both).empty
     unanswered = evaluate_predictions(torch.from_numpy(concentrations), 0 * votes, votes, TREE)
     assert judge_metrics(unanswered, TREE).empty
 
@@ -46,6 +53,7 @@ def test_judge_metrics__accepts_what_is_evaluated() -> None:
     ("column", "values", "reason"),
     [
         ("question", ["bar-toy", "bar-toy", "bulge-toy"], "isin"),
+        ("campaign", ["toy", "toy", "gz2"], "isin"),
         ("value", [np.inf, np.nan, 0.2], "must be finite"),
         ("value", [0.1, 0.1, 0.2], "a value over no galaxies must be missing"),
         ("low", [0.2, np.nan, np.nan], "low must not be above high"),
