@@ -104,6 +104,52 @@ class Grammar:
         return None
 
 
+def dash_grammar(tree: DecisionTree, own: str = "", published: str = "") -> Grammar:
+    """Columns ``question_answer``, with another ending of the questions than the tree's.
+
+    Args:
+        tree: the campaign's questions.
+        own: ending of the tree's questions: ``-dr8``.
+        published: what the tables write in its place: nothing, or ``-jwst``.
+    """
+    questions = {name.removesuffix(own) + published: name for name in tree.question_names}
+    return Grammar(
+        answers={
+            f"{spelling}_{answer}": f"{name}_{answer}"
+            for spelling, name in questions.items()
+            for answer in tree.question(name).answers
+        },
+        questions=questions,
+        suffixes=DASH_SUFFIXES,
+    )
+
+
+Tasks = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Published task to the question of the tree, and its published answers to the question's."""
+
+
+def task_grammar(
+    tasks: Tasks, suffixes: Mapping[str, Role], totals: Mapping[str, str] | None = None
+) -> Grammar:
+    """Columns ``task_answer`` with numbered tasks: ``t03_bar_a06_bar``.
+
+    Args:
+        tasks: what is published of which question.
+        suffixes: endings, and what such a column holds.
+        totals: further columns that hold the total votes of a question.
+    """
+    return Grammar(
+        answers={
+            f"{task}_{spelling}": f"{question}_{answer}"
+            for task, (question, answers) in tasks.items()
+            for spelling, answer in answers.items()
+        },
+        questions={task: question for task, (question, _) in tasks.items()},
+        suffixes=suffixes,
+        totals=totals or {},
+    )
+
+
 @dataclass(frozen=True)
 class PseudoVotes:
     """An expert's attribute from 0 to 1, to be read as votes on a question of two answers."""
@@ -143,6 +189,8 @@ class Campaign:
 
     Where anybody gave one of them, all the galaxy's votes on that question are set aside.
     """
+    further_spellings: tuple[Grammar, ...] = ()
+    """Other tables of the same votes, such as copies for machine learning."""
     pseudo_votes: tuple[PseudoVotes, ...] = ()
     """Attributes of a derived campaign, in which no volunteers voted."""
 
@@ -153,10 +201,5 @@ class Campaign:
 
     @cached_property
     def grammars(self) -> tuple[Grammar, ...]:
-        """Spellings that are read: the released tables', and the tree's own columns."""
-        harmonised = Grammar(
-            answers={column: column for column in self.tree.columns},
-            questions={name: name for name in self.tree.question_names},
-            suffixes=DASH_SUFFIXES,
-        )
-        return (self.published, harmonised)
+        """Spellings that are read: the released tables', others, and the tree's own columns."""
+        return (self.published, *self.further_spellings, dash_grammar(self.tree))

@@ -14,42 +14,22 @@ Two published columns of the tables are left unread: ``total_votes`` (the sum ov
 everything weighted or debiased, unless a source asks for ``rebuild: weighted``.
 """
 
-from galaxyloop.campaigns.campaign import Campaign, Grammar
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from galaxyloop.campaigns.campaign import Campaign, Role, Tasks, task_grammar
+from galaxyloop.campaigns.questions import gz2_questions
 from galaxyloop.decision_tree import DecisionTree, Question
 
-_FEATURED = "smooth-or-featured-gz2_featured-or-disk"
-_SMOOTH = "smooth-or-featured-gz2_smooth"
-
-TREE = DecisionTree(
-    "gz2",
-    (
-        Question("smooth-or-featured-gz2", ("smooth", "featured-or-disk", "artifact")),
-        Question("disk-edge-on-gz2", ("yes", "no"), (_FEATURED,)),
-        Question("has-spiral-arms-gz2", ("yes", "no"), ("disk-edge-on-gz2_no",)),
-        Question("bar-gz2", ("yes", "no"), ("disk-edge-on-gz2_no",)),
-        Question(
-            "bulge-size-gz2",
-            ("dominant", "obvious", "just-noticeable", "no"),
-            ("disk-edge-on-gz2_no",),
-        ),
-        Question("something-odd-gz2", ("yes", "no"), (_SMOOTH, _FEATURED)),
-        Question("how-rounded-gz2", ("round", "in-between", "cigar"), (_SMOOTH,)),
-        Question("bulge-shape-gz2", ("round", "boxy", "no-bulge"), ("disk-edge-on-gz2_yes",)),
-        Question("spiral-winding-gz2", ("tight", "medium", "loose"), ("has-spiral-arms-gz2_yes",)),
-        Question(
-            "spiral-arm-count-gz2",
-            ("1", "2", "3", "4", "more-than-4", "cant-tell"),
-            ("has-spiral-arms-gz2_yes",),
-        ),
-        Question(
-            "odd-feature-gz2",
-            ("ring", "lens-or-arc", "disturbed", "irregular", "other", "merger", "dust-lane"),
-            ("something-odd-gz2_yes",),
-        ),
-    ),
+_ODD_FEATURE = Question(
+    "odd-feature-gz2",
+    ("ring", "lens-or-arc", "disturbed", "irregular", "other", "merger", "dust-lane"),
+    ("something-odd-gz2_yes",),
 )
 
-_TASKS: dict[str, tuple[str, dict[str, str]]] = {
+TREE = DecisionTree("gz2", (*gz2_questions("gz2"), _ODD_FEATURE))
+
+TASKS: Tasks = {
     "t01_smooth_or_features": (
         "smooth-or-featured-gz2",
         {
@@ -112,26 +92,25 @@ _TASKS: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }
 
+SUFFIXES: Mapping[str, Role] = MappingProxyType(
+    {
+        "_count": "count",
+        "_fraction": "fraction",
+        "_weighted_fraction": "weighted_fraction",
+        "_weight": "statistic",
+        "_debiased": "statistic",
+        "_flag": "statistic",
+    }
+)
+
 GZ2 = Campaign(
     name="gz2",
     title="Galaxy Zoo 2",
     reference="Willett et al. 2013, MNRAS 435, 2835 (arXiv:1308.3496)",
     tree=TREE,
-    published=Grammar(
-        answers={
-            f"{task}_{published}": f"{question}_{answer}"
-            for task, (question, answers) in _TASKS.items()
-            for published, answer in answers.items()
-        },
-        questions={task: question for task, (question, _) in _TASKS.items()},
-        suffixes={
-            "_count": "count",
-            "_fraction": "fraction",
-            "_weighted_fraction": "weighted_fraction",
-            "_weight": "statistic",
-            "_debiased": "statistic",
-            "_flag": "statistic",
-        },
+    published=task_grammar(
+        TASKS,
+        SUFFIXES,
         # Every classification answers the first task, so its total is that task's.
         totals={"total_classifications": "smooth-or-featured-gz2"},
     ),

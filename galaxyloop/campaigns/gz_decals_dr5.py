@@ -11,50 +11,18 @@ Names and order follow the harmonised columns that published code uses for DR5. 
   merging are set aside (0 votes), and the summary says how many.
 """
 
-from galaxyloop.campaigns.campaign import DASH_SUFFIXES, Campaign, Grammar
-from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.campaigns.campaign import Campaign, dash_grammar
+from galaxyloop.campaigns.questions import decals_questions
+from galaxyloop.decision_tree import DecisionTree
 
-_FEATURED = "smooth-or-featured-dr5_featured-or-disk"
-_SMOOTH = "smooth-or-featured-dr5_smooth"
-
-TREE = DecisionTree(
-    "gz_decals_dr5",
-    (
-        Question("smooth-or-featured-dr5", ("smooth", "featured-or-disk", "artifact")),
-        Question("disk-edge-on-dr5", ("yes", "no"), (_FEATURED,)),
-        Question("has-spiral-arms-dr5", ("yes", "no"), ("disk-edge-on-dr5_no",)),
-        Question("bar-dr5", ("strong", "weak", "no"), ("disk-edge-on-dr5_no",)),
-        Question(
-            "bulge-size-dr5",
-            ("dominant", "large", "moderate", "small", "none"),
-            ("disk-edge-on-dr5_no",),
-        ),
-        Question("how-rounded-dr5", ("round", "in-between", "cigar-shaped"), (_SMOOTH,)),
-        Question("edge-on-bulge-dr5", ("boxy", "none", "rounded"), ("disk-edge-on-dr5_yes",)),
-        Question("spiral-winding-dr5", ("tight", "medium", "loose"), ("has-spiral-arms-dr5_yes",)),
-        Question(
-            "spiral-arm-count-dr5",
-            ("1", "2", "3", "4", "more-than-4", "cant-tell"),
-            ("has-spiral-arms-dr5_yes",),
-        ),
-        Question(
-            "merging-dr5",
-            ("none", "minor-disturbance", "major-disturbance", "merger"),
-            (_SMOOTH, _FEATURED),
-        ),
-    ),
-)
+TREE = DecisionTree("gz_decals_dr5", decals_questions("dr5"))
 
 GZ_DECALS_DR5 = Campaign(
     name="gz_decals_dr5",
     title="Galaxy Zoo DECaLS DR5",
     reference="Walmsley et al. 2022, MNRAS 509, 3966 (arXiv:2102.08414)",
     tree=TREE,
-    published=Grammar(
-        answers={column.replace("-dr5_", "_"): column for column in TREE.columns},
-        questions={name.removesuffix("-dr5"): name for name in TREE.question_names},
-        suffixes=DASH_SUFFIXES,
-    ),
+    published=dash_grammar(TREE, "-dr5"),
     id_columns=("id_str", "iauname", "subject_id"),
     superseded={
         "merging_tidal-debris-v1": "merging-dr5",
