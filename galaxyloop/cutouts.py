@@ -1,21 +1,33 @@
 """Cutting out: every image of a chunk decoded once, cropped, resized and packed into a shard."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
 
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.errors import ShardError, StorageError, TooManyRejectsError
-from galaxyloop.images import Cutout, ImageBounds, ImageRejectedError, cut_out, decode_rgb
+from galaxyloop.image_files import (
+    ImageFiles,
+    ImagePart,
+    ImageReading,
+    NoImageError,
+    map_in_order,
+)
+from galaxyloop.images import (
+    ColourConfig,
+    Cutout,
+    ImageBounds,
+    ImageRejectedError,
+    cut_out,
+    decode_image,
+)
 from galaxyloop.shards import CutoutCollection, CutoutShard, CutoutWriter, ShardSummary
-from galaxyloop.storage import ABSENT_ERRORS, FileReader, whole_directory
+from galaxyloop.storage import ABSENT_ERRORS, whole_directory
 from galaxyloop.surveys.fingerprints import (
     CONTENT,
     STAT,
@@ -24,8 +36,6 @@ from galaxyloop.surveys.fingerprints import (
     stat_fingerprint,
 )
 
-_BATCH = 8
-_BATCHES_AHEAD = 2
 _MISSING = "missing"
 _NOT_READABLE = "not readable"
 _WITHDRAWN = "withdrawn from the survey, and its image since gone or changed"
@@ -45,7 +55,9 @@ class CutoutConfig(StrictConfig):
     max_image_px: int = 100_000_000
     """An image of more pixels is rejected before it is decoded."""
     max_image_bytes: int = 50_000_000
-    """A longer file is rejected."""
+    """An image with a longer file is rejected."""
+    colour: ColourConfig = ColourConfig()
+    """How FITS bands become RGB; JPEG and PNG are RGB already."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -71,7 +83,8 @@ def cut_out_chunk(
 ) -> ShardSummary:
     """Make the shard of a chunk: its cutouts in order, and a reject for each unusable image.
 
-    Each cutout depends on its own file alone. Memory holds a few images and the index.
+    Each cutout depends on its own files alone. Memory holds the index and a few images: of
+    files ``n_readers``, of packed images up to ``8 * (2 * n_readers + 1)``.
 
     A shard is kept for as long as its chunk, so what may pass must not become a reject. An image
     that was seen when the survey was versioned (fingerprint ``content`` or ``stat``) and now is
@@ -92,8 +105,8 @@ def cut_out_chunk(
     """
     with whole_directory(directory) as draft:
         writer = CutoutWriter(draft, config.image_size_px, config.to_dict())
-        reader = FileReader(config.max_image_bytes, n_attempts)
-        with writer, _Cutter(chunk, config, reader, n_readers) as cutouts:
+        cutter = _Cutter(config, ImageFiles(config.max_image_bytes, n_attempts))
+        with writer, closing(cutter.in_order(chunk, n_readers)) as cutouts:
             used, rejects = _write_cutouts(cutouts, chunk, writer)
         _check_storage(rejects, len(chunk))
         return writer.finish(chunk.iloc[used], rejects)
@@ -153,44 +166,37 @@ def check_rejects(
         )
 
 
+class _Row(NamedTuple):
+    """What the cutter needs of a row of the chunk."""
+
+    reading: ImageReading
+    uri: str
+    digest: str
+    is_alive: bool
+
+
 class _Cutter:
-    """Cutouts in the order of the rows, a bounded number of them under way."""
+    """Makes a cutout of each row, or tells why there is none."""
 
-    def __init__(
-        self, chunk: pd.DataFrame, config: CutoutConfig, reader: FileReader, n_readers: int
-    ) -> None:
-        is_alive = chunk["is_alive"] if "is_alive" in chunk else [True] * len(chunk)
-        self.rows = zip(chunk["image_uri"], chunk["image_digest"], is_alive, strict=True)
+    def __init__(self, config: CutoutConfig, files: ImageFiles) -> None:
         self.config = config
-        self.reader = reader
+        self.files = files
         self.bounds = ImageBounds(config.max_image_px, config.min_side_px)
-        self.n_readers = n_readers
-        self.pool = ThreadPoolExecutor(n_readers)
 
-    def __enter__(self) -> "Iterator[Cutout | ImageRejectedError]":
-        return self._in_order()
+    def in_order(
+        self, chunk: pd.DataFrame, n_readers: int
+    ) -> Generator[Cutout | ImageRejectedError, None, None]:
+        """Cutouts in the order of the rows, a bounded number of them under way."""
+        uris = chunk["image_uri"].tolist()
+        is_alive = chunk["is_alive"] if "is_alive" in chunk else [True] * len(chunk)
+        columns = (self.files.in_order(uris), uris, chunk["image_digest"], is_alive)
+        rows = (_Row(*row) for row in zip(*columns, strict=True))
+        return map_in_order(self._one, rows, n_readers)
 
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-
-    def _in_order(self) -> "Iterator[Cutout | ImageRejectedError]":
-        waiting: deque[Future[list[Any]]] = deque()
-        while batch := list(islice(self.rows, _BATCH)):
-            waiting.append(self.pool.submit(self._several, batch))
-            if len(waiting) > _BATCHES_AHEAD * self.n_readers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-
-    def _several(self, rows: list[tuple[str, str, bool]]) -> "list[Cutout | ImageRejectedError]":
-        """Handing over one image at a time would cost as much as the image."""
-        return [self._one(*row) for row in rows]
-
-    def _one(self, uri: str, digest: str, is_alive: bool) -> "Cutout | ImageRejectedError":
+    def _one(self, row: _Row) -> Cutout | ImageRejectedError:
         """One image's cutout, or why there is none; rejection is an answer here, no failure."""
         try:
-            content = self._content(uri, digest, is_alive)
-            image = decode_rgb(content, self.bounds)
+            image = decode_image(self._parts(row), self.bounds, self.config.colour)
             cutout = cut_out(image, self.config.centre_fraction, self.config.image_size_px)
             if (cutout == cutout[:1, :1]).all():
                 raise ImageRejectedError("blank", f"every pixel is {cutout[0, 0].tolist()}")
@@ -198,41 +204,53 @@ class _Cutter:
             return rejection
         return cutout
 
-    def _content(self, uri: str, digest: str, is_alive: bool) -> bytes:
-        """The file's bytes, if they are still those of the survey version."""
+    def _parts(self, row: _Row) -> list[ImagePart]:
+        """The image's files, if they are still those of the survey version."""
         limit = self.config.max_image_bytes
+        parts: list[ImagePart] = []
         try:
-            content = self.reader.read(uri)
-            change = self._change(uri, content, digest)
+            parts = row.reading()
+            change = self._change(row, parts)
         except ABSENT_ERRORS as error:
-            if not digest.startswith((CONTENT, STAT)):
-                raise _absence(uri, error) from error
-            content, change = b"", f"cannot be read any more ({error})"
-        if change and is_alive:
+            if self._was_never_there(row, error):
+                raise _absence(row.uri, error) from error
+            change = f"cannot be read any more ({error})"
+        if change and row.is_alive:
             raise StorageError(
-                f"{uri} {change} since the manifest was read; run again, so that the survey has "
-                "it as it is now"
+                f"{row.uri} {change} since the manifest was read; run again, so that the survey "
+                "has it as it is now"
             )
         if change:
-            raise ImageRejectedError(_WITHDRAWN, uri)
-        if len(content) > limit:
-            raise ImageRejectedError(f"more than max_image_bytes={limit} bytes", uri)
-        if digest == UNREADABLE:
-            raise ImageRejectedError("was not readable when the survey was versioned", uri)
-        return content
+            raise ImageRejectedError(_WITHDRAWN, row.uri)
+        if any(len(part.content) > limit for part in parts):
+            raise ImageRejectedError(f"more than max_image_bytes={limit} bytes", row.uri)
+        if row.digest == UNREADABLE:
+            raise ImageRejectedError("was not readable when the survey was versioned", row.uri)
+        return parts
 
-    def _change(self, uri: str, content: bytes, digest: str) -> str:
-        """How the file differs from the survey version's, empty if it does not."""
-        now = digest
-        if digest.startswith(CONTENT) and len(content) <= self.config.max_image_bytes:
-            now = content_fingerprint(content, self.config.max_image_bytes)
-        elif digest.startswith(STAT):
-            now = stat_fingerprint(self.reader.fingerprint(uri))
-        return "" if now == digest else "has changed"
+    def _change(self, row: _Row, parts: list[ImagePart]) -> str:
+        """How the files differ from the survey version's, empty if they do not."""
+        limit, now = self.config.max_image_bytes, row.digest
+        if row.digest.startswith(CONTENT):
+            now = content_fingerprint(parts, limit) or row.digest
+        elif row.digest.startswith(STAT):
+            now = stat_fingerprint(self.files.fingerprint(row.uri))
+        return "" if now == row.digest else "has changed"
+
+    def _was_never_there(self, row: _Row, error: OSError) -> bool:
+        """Whether nobody has seen this image: a table's state says nothing of one cell of it."""
+        if isinstance(error, NoImageError) and row.digest.startswith(STAT):
+            try:
+                return not self._change(row, [])
+            except ABSENT_ERRORS:
+                return False
+        return not row.digest.startswith((CONTENT, STAT))
 
 
 def _absence(uri: str, error: OSError) -> ImageRejectedError:
     """Why there is no file that anybody has seen before."""
+    if isinstance(error, NoImageError):
+        return ImageRejectedError(error.reason, error.value)
     if isinstance(error, FileNotFoundError):
         return ImageRejectedError(_MISSING, uri)
     return ImageRejectedError(_NOT_READABLE, f"{uri}: {error}")

@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
 import botocore.exceptions
 import fsspec
+import fsspec.asyn
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
@@ -39,16 +41,20 @@ class FileReader:
     One reader serves many threads: it makes one connection pool a host.
 
     Args:
-        max_bytes: no more than this many bytes plus one are ever fetched.
+        max_bytes: of a file that is read whole, no more than this many bytes plus one are fetched.
         n_attempts: how often a file is asked for when the network fails.
         wait_s: pause before the second attempt, doubled each time [s].
+        timeout_s: an answer that has not ended by then is a failure of the network [s].
     """
 
-    def __init__(self, max_bytes: int, n_attempts: int = 3, wait_s: float = 0.5) -> None:
+    def __init__(
+        self, max_bytes: int, n_attempts: int = 3, wait_s: float = 0.5, timeout_s: float = 120.0
+    ) -> None:
         """Keep the bounds; connections are made when first needed."""
         self.max_bytes = max_bytes
         self.n_attempts = n_attempts
         self.wait_s = wait_s
+        self.timeout_s = timeout_s
         self._filesystems: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -66,7 +72,28 @@ class FileReader:
                 # read(n) sets n bytes aside whatever the file holds.
                 size = os.fstat(file.fileno()).st_size
                 return file.read(min(size, self.max_bytes) + 1)
-        return self._persistently(uri, lambda: self._fetch(uri))
+        return self._persistently(uri, lambda: self._fetch(uri, 0, self.max_bytes + 1))
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        """The bytes ``start`` to ``stop`` of a file elsewhere, fewer if it ends before.
+
+        Raises:
+            FileNotFoundError: there is no such file, or nothing that reads such an address.
+            PermissionError: the file may not be read.
+            StorageError: the network failed ``n_attempts`` times, or the server sends whole files
+                only.
+        """
+        return self._persistently(uri, lambda: self._fetch(uri, start, stop))
+
+    def size(self, uri: str) -> int:
+        """Length of a file elsewhere [bytes]; raises as ``fingerprint`` does."""
+        size = self._info(uri).get("size")
+        if size is None:
+            raise StorageError(
+                f"{uri}: the server does not tell its size, so no part of it can be read; copy "
+                "the file to a disk or an object store"
+            )
+        return int(size)
 
     def fingerprint(self, uri: str) -> str:
         """Size with time of change, or the server's ETag: changes when the file does.
@@ -80,7 +107,7 @@ class FileReader:
         if path is not None:
             status = os.stat(path)
             return f"{status.st_size} {status.st_mtime_ns}"
-        info = self._persistently(uri, lambda: self._filesystem(uri).info(uri))
+        info = self._info(uri)
         mark = info.get("ETag") or info.get("Last-Modified") or info.get("LastModified")
         if not mark:
             raise StorageError(
@@ -89,16 +116,33 @@ class FileReader:
             )
         return f"{info.get('size')} {mark}"
 
-    def _fetch(self, uri: str) -> bytes:
-        """One ranged request; an object of no bytes at all answers 416, which means empty."""
-        filesystem = self._filesystem(uri)
+    def _info(self, uri: str) -> dict[str, Any]:
+        """What the server says about a file."""
+        info: dict[str, Any] = self._persistently(uri, lambda: self._ask(uri, "info"))
+        return info
+
+    def _fetch(self, uri: str, start: int, stop: int) -> bytes:
+        """One ranged request; a range beyond the file's end answers 416, which means empty."""
         try:
-            content: bytes = filesystem.cat_file(uri, start=0, end=self.max_bytes + 1)
+            content = self._ask(uri, "cat_file", start=start, end=stop)
         except (OSError, aiohttp.ClientResponseError) as error:
             if _is_unsatisfiable(error):
                 return b""
             raise
-        return content[: self.max_bytes + 1]
+        return bytes(content[: stop - start])
+
+    def _ask(self, uri: str, what: str, **options: int) -> Any:  # noqa: ANN401 - fsspec is untyped
+        """One question to a server, which must have answered within ``timeout_s``."""
+        filesystem = self._filesystem(uri)
+        if not filesystem.async_impl:
+            return getattr(filesystem, what)(uri, **options)
+        ask = getattr(filesystem, f"_{what}")
+        if what == "cat_file" and uri.startswith(("http://", "https://")):
+            ask = partial(_get_range, filesystem)
+        try:
+            return fsspec.asyn.sync(filesystem.loop, ask, uri, timeout=self.timeout_s, **options)
+        except TimeoutError as error:
+            raise TimeoutError(f"no end of it after timeout_s={self.timeout_s:g} s") from error
 
     def _filesystem(self, uri: str) -> Any:  # noqa: ANN401 - fsspec is untyped
         """The connection pool of this location's protocol."""
@@ -119,8 +163,11 @@ class FileReader:
                 time.sleep(self.wait_s * 2 ** (attempt - 1))
             try:
                 return ask()
-            except ABSENT_ERRORS:
-                raise
+            except (*ABSENT_ERRORS, StorageError) as error:
+                # fsspec calls a server that fails a missing file.
+                if not isinstance(error.__cause__, NETWORK_ERRORS) or is_lasting(error.__cause__):
+                    raise
+                last = error.__cause__
             except NETWORK_ERRORS as error:
                 status = getattr(error, "status", None)
                 if status in (401, 403):
@@ -132,6 +179,29 @@ class FileReader:
             f"{uri} could not be read in {self.n_attempts} attempts: {last}; check the network "
             "and the endpoint, then run again"
         ) from last
+
+
+async def _get_range(filesystem: Any, uri: str, start: int, end: int) -> bytes:  # noqa: ANN401
+    """A range of a file over HTTP; no more is read of a server that sends on and on."""
+    session = await filesystem.set_session()
+    # A packed answer would be of another length than asked for.
+    headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+    options = {**filesystem.kwargs, "headers": {**filesystem.kwargs.get("headers", {}), **headers}}
+    async with session.get(filesystem.encode_url(uri), **options) as response:
+        if response.status == 404:
+            raise FileNotFoundError(uri)
+        response.raise_for_status()
+        if start and response.status != 206:
+            raise StorageError(
+                f"{uri}: the server sends whole files only (status {response.status} to a request "
+                "for a range); copy the file to a disk or an object store"
+            )
+        content = bytearray()
+        async for block in response.content.iter_any():
+            content += block
+            if len(content) >= end - start:
+                break
+        return bytes(content)
 
 
 def is_lasting(error: Exception) -> bool:

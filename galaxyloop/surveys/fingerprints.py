@@ -1,10 +1,18 @@
 """Fingerprints of images, by which a changed image is noticed."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
-from galaxyloop.storage import ABSENT_ERRORS, FileReader
+from galaxyloop.image_files import (
+    ImageFiles,
+    ImagePart,
+    ImageReading,
+    PackedLocation,
+    map_in_order,
+    packed_location,
+)
+from galaxyloop.storage import ABSENT_ERRORS
 from galaxyloop.surveys.manifest import IngestConfig
 
 UNREADABLE = ""
@@ -13,11 +21,13 @@ CONTENT = "sha256:"
 """Start of a fingerprint of the bytes themselves."""
 STAT = "stat:"
 """Start of a fingerprint of what the storage says about a file."""
-_BLOCK = 4096
 
 
 def fingerprint_images(uris: Sequence[str], config: IngestConfig) -> list[str]:
     """One fingerprint an image, ``n_readers`` at a time.
+
+    Bytes alone make a fingerprint by content: an image keeps it when it moves into a packed table.
+    By ``stat``, all images of a table change when the table does.
 
     Returns:
         ``sha256:``, ``stat:`` or ``uri:`` with 64 hexadecimal digits; empty for an image that is
@@ -26,30 +36,62 @@ def fingerprint_images(uris: Sequence[str], config: IngestConfig) -> list[str]:
     Raises:
         StorageError: the network failed repeatedly.
     """
-    reader = FileReader(config.max_image_bytes, config.n_attempts)
-    one: dict[str, Callable[[str], str]] = {
-        "content": lambda uri: content_fingerprint(reader.read(uri), config.max_image_bytes),
-        "stat": lambda uri: stat_fingerprint(reader.fingerprint(uri)),
-        "uri": lambda uri: f"uri:{_hex(uri.encode())}",
-    }
-    fingerprint = one[config.fingerprint]
-
-    def or_unreadable(uri: str) -> str:
-        try:
-            return fingerprint(uri)
-        except ABSENT_ERRORS:
-            return UNREADABLE
-
-    digests: list[str] = []
-    with ThreadPoolExecutor(config.n_readers) as pool:
-        for start in range(0, len(uris), _BLOCK):
-            digests.extend(pool.map(or_unreadable, uris[start : start + _BLOCK]))
+    if config.fingerprint == "uri":
+        return [f"uri:{_hex(uri.encode())}" for uri in uris]
+    files = ImageFiles(config.max_image_bytes, config.n_attempts)
+    order = _reading_order(uris)
+    in_order = [uris[i] for i in order]
+    jobs: Iterable[Callable[[], str]]
+    if config.fingerprint == "content":
+        jobs = (partial(_of_content, reading, config) for reading in files.in_order(in_order))
+    else:
+        jobs = (partial(_of_stat, files, uri) for uri in in_order)
+    digests = [UNREADABLE] * len(uris)
+    for i, digest in zip(order, map_in_order(_or_unreadable, jobs, config.n_readers), strict=True):
+        digests[i] = digest
     return digests
 
 
-def content_fingerprint(content: bytes, max_image_bytes: int) -> str:
-    """The fingerprint of a file's bytes, empty if there are too many."""
-    return UNREADABLE if len(content) > max_image_bytes else f"{CONTENT}{_hex(content)}"
+def _reading_order(uris: Sequence[str]) -> list[int]:
+    """Places of the files as they are, then of the cells by table, column and row."""
+    first = PackedLocation("", "", 0)
+    places = [packed_location(uri) or first for uri in uris]
+    return sorted(range(len(uris)), key=places.__getitem__)
+
+
+def _of_content(reading: ImageReading, config: IngestConfig) -> str:
+    """Fingerprint of what is read."""
+    return content_fingerprint(reading(), config.max_image_bytes)
+
+
+def _of_stat(files: ImageFiles, uri: str) -> str:
+    """Fingerprint of what the storage says."""
+    return stat_fingerprint(files.fingerprint(uri))
+
+
+def _or_unreadable(fingerprint: Callable[[], str]) -> str:
+    """A fingerprint, empty if the image is not there to be read."""
+    try:
+        return fingerprint()
+    except ABSENT_ERRORS:
+        return UNREADABLE
+
+
+def content_fingerprint(parts: Sequence[ImagePart], max_image_bytes: int) -> str:
+    """The fingerprint of an image's bytes, empty if a file of it has too many.
+
+    One file without a band is its bytes; else every band counts with its name, in order.
+    """
+    if any(len(part.content) > max_image_bytes for part in parts):
+        return UNREADABLE
+    if len(parts) == 1 and not parts[0].band:
+        return f"{CONTENT}{_hex(parts[0].content)}"
+    state = hashlib.sha256()
+    for band, content in parts:
+        for text in (band.encode(), content):
+            state.update(b"%d:" % len(text))
+            state.update(text)
+    return f"{CONTENT}{state.hexdigest()}"
 
 
 def stat_fingerprint(mark: str) -> str:

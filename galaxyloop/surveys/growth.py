@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from galaxyloop.image_files.locations import PACKED
 from galaxyloop.storage import whole_directory, write_table
 from galaxyloop.surveys.fingerprints import fingerprint_images
+from galaxyloop.surveys.groups import group_by_position
 from galaxyloop.surveys.manifest import REJECT_COLUMNS, IngestConfig
 from galaxyloop.surveys.versions import (
     CHUNK_SCHEMA,
@@ -36,11 +38,13 @@ def version_survey(
     """Write the survey as it is now, reusing the previous version's chunks.
 
     Unchanged galaxies stay where they are; added and changed ones form new chunks, by HEALPix
-    cell, then id. A chunk is named by its ids and fingerprints, so a moved image changes nothing.
+    cell, then id; images in packed tables by table and row, so that a chunk is read in one go. A
+    chunk is named by its ids and fingerprints, so a moved image changes nothing.
 
     Args:
         galaxies: what ``read_manifest`` gives.
-        config: chunk size and kind of fingerprint.
+        config: chunk size, kind of fingerprint, and how near on the sky two images are of one
+            galaxy.
         previous: the version to grow from, if any.
         directory: appears complete or not at all.
         rejects: the manifest's rejected rows, kept beside the galaxies.
@@ -51,6 +55,7 @@ def version_survey(
     """
     rejects = pd.DataFrame(columns=REJECT_COLUMNS) if rejects is None else rejects
     digests = fingerprint_images(galaxies["image_uri"].tolist(), config)
+    galaxies = galaxies.assign(group_id=_groups(galaxies, config, previous))
     growth = _grow(galaxies.assign(image_digest=digests), config.chunk_size, previous)
     summary = {
         "format": FORMAT,
@@ -68,6 +73,16 @@ def version_survey(
         write_table(rejects, REJECT_SCHEMA, draft / "rejects.parquet")
         (draft / "survey.json").write_text(json.dumps(summary, indent=1) + "\n")
     return SurveyVersion.open(directory)
+
+
+def _groups(
+    galaxies: pd.DataFrame, config: IngestConfig, previous: SurveyVersion | None
+) -> pd.Series:
+    """The manifest's groups, with galaxies that are near each other on the sky put together."""
+    if not config.group_radius_arcsec:
+        return galaxies["group_id"]
+    before = None if previous is None else previous.galaxies
+    return group_by_position(galaxies, config.group_radius_arcsec, before)
 
 
 @dataclass(frozen=True)
@@ -143,9 +158,7 @@ def _form_chunks(
     galaxies: pd.DataFrame, place: pd.Series, chunk_size: int
 ) -> tuple[pd.Series, dict[str, pd.DataFrame]]:
     """New chunks, as equal as can be, of the galaxies that have no place yet."""
-    homeless = galaxies[place.isna()]
-    has_no_cell = homeless["healpix_29"] == NO_CELL
-    homeless = homeless.assign(last=has_no_cell).sort_values(["last", "healpix_29", "id_str"])
+    homeless = _in_order(galaxies[place.isna()])
     n_chunks = -(-len(homeless) // chunk_size)
     place, chunks = place.copy(), {}
     for positions in np.array_split(np.arange(len(homeless)), n_chunks) if n_chunks else []:
@@ -154,6 +167,25 @@ def _form_chunks(
         chunks[digest] = rows
         place[rows.index] = digest
     return place, chunks
+
+
+def _in_order(galaxies: pd.DataFrame) -> pd.DataFrame:
+    """Files by cell, those without a position last, then packed images by table and row."""
+    packed = galaxies["image_uri"].str.extract(PACKED)
+    is_packed = packed[0].notna()
+    packed[2] = packed[2].fillna("0").astype(np.int64)
+    keys = pd.DataFrame(
+        {
+            "is_packed": is_packed,
+            "table": packed[0],
+            "column": packed[1],
+            "row": packed[2],
+            "has_no_cell": galaxies["healpix_29"].eq(NO_CELL) & ~is_packed,
+            "healpix_29": galaxies["healpix_29"].where(~is_packed, NO_CELL),
+            "id_str": galaxies["id_str"],
+        }
+    )
+    return galaxies.loc[keys.sort_values(list(keys.columns)).index]
 
 
 def _survey_digest(name: str, galaxies: pd.DataFrame, chunks: list[str]) -> str:

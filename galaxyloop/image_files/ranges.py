@@ -1,0 +1,118 @@
+"""A file elsewhere, read in few large requests."""
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+PIECE_BYTES = 8 << 20
+"""Most bytes of one request: latency is then a small part of its time."""
+GAP_BYTES = 1 << 20
+"""Bytes that nobody wants are fetched along if they are fewer than this between two wanted."""
+
+FetchRange = Callable[[int, int], bytes]
+"""Takes the first byte and the one after the last."""
+
+
+class ByteRange(NamedTuple):
+    """Part of a file."""
+
+    start: int
+    stop: int
+    """The byte after the last."""
+
+
+def plan_pieces(
+    wanted: Sequence[ByteRange], piece_bytes: int = PIECE_BYTES, gap_bytes: int = GAP_BYTES
+) -> list[ByteRange]:
+    """Requests that cover the wanted parts of a file in order: few, and none too long."""
+    joined: list[ByteRange] = []
+    for part in sorted(wanted):
+        if joined and part.start - joined[-1].stop < gap_bytes:
+            joined[-1] = ByteRange(joined[-1].start, max(part.stop, joined[-1].stop))
+        else:
+            joined.append(part)
+    return [
+        ByteRange(start, min(start + piece_bytes, part.stop))
+        for part in joined
+        for start in range(part.start, part.stop, piece_bytes)
+    ]
+
+
+class RangedFile:
+    """A file to be read forward, of which pieces are fetched one ahead.
+
+    Holds the piece being read and the next one. What lies in no piece is fetched as it is asked
+    for.
+
+    Args:
+        fetch: gives a range of the file.
+        size: of the file [bytes].
+        pieces: what will be read, in order.
+    """
+
+    closed = False
+
+    def __init__(self, fetch: FetchRange, size: int, pieces: Sequence[ByteRange] = ()) -> None:
+        """Fetch nothing yet."""
+        self.fetch = fetch
+        self.size = size
+        self.pieces = list(pieces)
+        self._at = 0
+        self._held: dict[int, Future[bytes]] = {}
+        self._pool = ThreadPoolExecutor(1)
+
+    def close(self) -> None:
+        """Drop what was fetched ahead."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._held.clear()
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def writable(self) -> bool:
+        """It is not."""
+        return False
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Let the next read begin elsewhere."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        return self._at
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """The next bytes, fewer at the end of the file."""
+        stop = self.size if n_bytes < 0 else min(self._at + n_bytes, self.size)
+        parts = []
+        while self._at < stop:
+            part = self._some(self._at, stop)
+            if not part:
+                break
+            parts.append(part)
+            self._at += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _some(self, start: int, stop: int) -> bytes:
+        """Bytes from ``start`` on, as many as the piece there has."""
+        for i, piece in enumerate(self.pieces):
+            if piece.start <= start < piece.stop:
+                content = self._piece(i)
+                return content[start - piece.start : stop - piece.start]
+        return self.fetch(start, stop)
+
+    def _piece(self, i: int) -> bytes:
+        """A piece, while the next one is under way."""
+        for j in [held for held in self._held if held < i]:
+            del self._held[j]
+        for j in range(i, min(i + 2, len(self.pieces))):
+            if j not in self._held:
+                self._held[j] = self._pool.submit(self.fetch, *self.pieces[j])
+        return self._held[i].result()
