@@ -15,12 +15,11 @@ from jaxtyping import Num, Shaped
 
 from galaxyloop.images.bounds import ImageBounds, ImageRejectedError, check_size
 from galaxyloop.images.fits_headers import HeaderUnit, describe_units, read_headers
-from galaxyloop.images.gzip_files import GZIP_START, unpack_gzip
+from galaxyloop.images.gzip_files import FITS_START, GZIP_START, unpack_gzip
 
 Plane = Num[np.ndarray, "y x"]
 _Planes = Num[np.ndarray, "band y x"]
 
-FITS_START = b"SIMPLE  ="
 _KINDS = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _UNSCALED = {b"BSCALE  ": 1.0, b"BZERO   ": 0.0}
 _BAND_KEYWORDS = (b"BAND    ", b"FILTER  ", b"EXTNAME ")
@@ -169,6 +168,15 @@ def _read_by_astropy(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..
             if values.shape != unit.shape:
                 raise ValueError(f"{values.shape} instead of {unit.shape}")
             return values.astype(values.dtype.newbyteorder("="))
-    except (*_ASTROPY_ERRORS, fits.VerifyError) as error:
+    except (*_ASTROPY_ERRORS, *_unpacking_errors(), fits.VerifyError) as error:
         told = " ".join(str(error).split())
         raise ImageRejectedError("a damaged FITS file", f"HDU {unit.index}: {told}") from error
+
+
+def _unpacking_errors() -> tuple[type[Exception], ...]:
+    """What astropy's decompression of tiles raises; astropy has no public name for it."""
+    try:
+        from astropy.io.fits.hdu.compressed._compression import CfitsioException
+    except ImportError:
+        return ()
+    return (CfitsioException,)
