@@ -15,8 +15,8 @@ from galaxyloop.vote_tables.settings import VoteSource
 _TASKS = ("task", "reducer_key")
 """Columns that may name the task: panoptes_aggregation's, and Caesar's."""
 _WORKFLOWS = ("workflow_id", "reducible_id")
-_NOT_VOTES = "data.user_ids"
-"""Columns that list who voted."""
+_NOT_VOTES = ("data.user_ids", "data.aggregation_version")
+"""Beginnings of columns that list who voted, and by which software votes were counted."""
 _CONSENSUS = {"data.most_likely", "data.num_votes", "data.agreement"}
 
 
