@@ -87,14 +87,19 @@ class DecisionTree:
         }
 
     @cached_property
+    def parts(self) -> tuple["DecisionTree", ...]:
+        """The trees that were combined; of one campaign the tree itself."""
+        pairs = list(zip(self.campaigns, self.questions, strict=False))
+        combined = tuple(
+            DecisionTree(name, tuple(question for campaign, question in pairs if campaign == name))
+            for name in dict.fromkeys(self.campaigns)
+        )
+        return combined or (self,)
+
+    @cached_property
     def by_campaign(self) -> dict[str, tuple[str, ...]]:
         """The questions' names, campaign by campaign; one campaign has the tree's own name."""
-        campaigns = self.campaigns or (self.name,) * len(self.questions)
-        pairs = list(zip(campaigns, self.question_names, strict=True))
-        return {
-            campaign: tuple(name for other, name in pairs if other == campaign)
-            for campaign in dict.fromkeys(campaigns)
-        }
+        return {part.name: part.question_names for part in self.parts}
 
     def question(self, name: str) -> Question:
         """The question of that name.

@@ -174,6 +174,26 @@ def match_labels(
     return table.sort_values("id_str", ignore_index=True)
 
 
+def check_campaigns(galaxies: LabelledCutouts, tree: DecisionTree) -> None:
+    """Refuse a tree with a campaign that no training galaxy has votes of: it cannot be learnt.
+
+    Raises:
+        NoTrainingDataError: there is such a campaign.
+    """
+    n_labelled = {
+        part.name: int(
+            galaxies.votes[:, [tree.columns.index(name) for name in part.columns]].any(axis=1).sum()
+        )
+        for part in tree.parts
+    }
+    unseen = [name for name, n_galaxies in n_labelled.items() if not n_galaxies]
+    if unseen:
+        raise NoTrainingDataError(
+            f"no training galaxy has votes of {', '.join(unseen)}",
+            {f"training galaxies with votes of {name}": n for name, n in n_labelled.items()},
+        )
+
+
 def measure_normalisation(galaxies: LabelledCutouts) -> Normalisation:
     """Mean and standard deviation of each band over evenly spread galaxies."""
     n_sampled = min(len(galaxies), _MAX_NORMALISATION_GALAXIES)

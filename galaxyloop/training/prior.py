@@ -21,10 +21,25 @@ def fit_prior(
 ) -> Float[Tensor, " answer"]:
     """The one set of concentrations that makes all votes most likely, whatever the image.
 
+    Each campaign's is fitted by itself to the galaxies with votes of that campaign, so that a
+    small campaign starts as well beside a large one as alone.
+
     Args:
         votes: counts; evenly spread galaxies are used if there are very many.
         tree: says which answers belong to one question.
     """
+    prior = torch.empty(len(tree.columns))
+    for part in tree.parts:
+        columns = [tree.columns.index(column) for column in part.columns]
+        own = votes[:, columns]
+        prior[columns] = _fit_campaign(own[own.any(axis=1)], part)
+    return prior
+
+
+def _fit_campaign(
+    votes: Float32[ndarray, "galaxy answer"], tree: DecisionTree
+) -> Float[Tensor, " answer"]:
+    """The concentrations of one campaign's answers."""
     rows = torch.linspace(0, len(votes) - 1, min(len(votes), _MAX_GALAXIES)).long()
     counts = torch.from_numpy(votes)[rows]
     with torch.enable_grad():

@@ -27,6 +27,7 @@ from galaxyloop.training.config import SupervisedRun
 from galaxyloop.training.data import (
     Cutouts,
     LabelledCutouts,
+    check_campaigns,
     measure_normalisation,
     select_split,
 )
@@ -77,12 +78,14 @@ def pretrain_supervised(
 
     Raises:
         TrainingDivergedError: a loss is not finite.
-        NoTrainingDataError: no galaxy of a split has a cutout and votes.
+        NoTrainingDataError: no galaxy of a split has a cutout and votes, or none of the training
+            galaxies has votes of some campaign.
         VoteTableError: the votes lack an answer of the tree.
         CheckpointError: the directory is in use, or the state is another run's.
         ConfigError: the encoder does not take images of this size.
     """
     train = select_split(cutouts, votes, splits, tree, "train")
+    check_campaigns(train, tree)
     validation = select_split(cutouts, votes, splits, tree, "validation")
     data = _describe_data(train, validation)
     fingerprint = _digest({"run": run.to_dict(), "data": data, "tree": tree.to_json()})

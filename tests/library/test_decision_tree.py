@@ -69,6 +69,7 @@ def test_combine_trees__remembers_each_questions_campaign() -> None:
     nested = combine_trees([combine_trees([one, other]), third])
     assert nested == combine_trees([one, other, third])
     assert DecisionTree.from_json(nested.to_json()) == nested
+    assert nested.parts == (one, other, third)
     assert nested.by_campaign == {
         "one": ("shape", "edge-on"),
         "other": ("shape-b",),

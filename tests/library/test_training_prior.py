@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.dirichlet import votes_loss
 from galaxyloop.heads import VoteHead
 from galaxyloop.training.prior import fit_prior, start_at
@@ -47,3 +48,16 @@ def test_fit_prior__a_question_without_votes_stays_finite() -> None:
     votes[:, 2:] = 0
     assert fit_prior(votes, TREE).isfinite().all()
     assert fit_prior(votes, TREE)[2:].tolist() == pytest.approx([4.0] * 3, abs=0.1)
+
+
+def test_fit_prior__of_a_small_campaign_is_the_same_beside_a_large_one() -> None:
+    small = DecisionTree("small", (Question("ring-small", ("yes", "no")),))
+    rng = np.random.default_rng(3)
+    few = rng.multinomial(20, [0.1, 0.9], 4).astype(np.float32)
+    many = simulated_votes(5000)
+    votes = np.zeros((5004, 7), dtype=np.float32)
+    # Where every second or third galaxy is looked at, none of the few would be.
+    votes[1:5001, :5], votes[[0, 5001, 5002, 5003], 5:] = many, few
+    prior = fit_prior(votes, combine_trees([TREE, small]))
+    torch.testing.assert_close(prior[:5], fit_prior(many, TREE))
+    torch.testing.assert_close(prior[5:], fit_prior(few, small))
