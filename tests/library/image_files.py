@@ -2,11 +2,14 @@
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from galaxyloop.surveys.fingerprints import fingerprint_images
 from galaxyloop.surveys.manifest import IngestConfig
@@ -71,3 +74,21 @@ def chunk_of(ids: list[str], uris: list[str], fingerprint: str = "content") -> p
             "image_digest": fingerprint_images(uris, IngestConfig(fingerprint=fingerprint)),
         }
     )
+
+
+def write_packed(
+    path: Path,
+    contents: Sequence[bytes | None],
+    kind: str = "struct",
+    rows_a_group: int = 10,
+    **columns: list[str],
+) -> list[str]:
+    """Write a table of images and give their locations; struct is how Hugging Face packs them."""
+    paths = [f"{i}.jpg" for i in range(len(contents))]
+    cells = pa.array(list(contents), pa.large_binary() if kind == "large_binary" else pa.binary())
+    if kind == "struct":
+        cells = pa.StructArray.from_arrays([cells, pa.array(paths)], ["bytes", "path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table({**columns, "image": cells})
+    pa.parquet.write_table(table, path, row_group_size=rows_a_group)
+    return [f"{path}#image/{row}" for row in range(len(contents))]
