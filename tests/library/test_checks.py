@@ -24,7 +24,7 @@ def test_check_names__takes_several_campaigns_and_any_timm_encoder() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"campaigns": ["gz9"]}, "no campaign 'gz9'; choose one of: gz2"),
+        ({"campaigns": ["gz9"]}, "no campaign 'gz9'; choose one of: efigi, gz2"),
         ({"campaigns": []}, "at least one table with its campaign, got none"),
         ({"run": SupervisedRun(encoder="resnet_mni")}, "no encoder 'resnet_mni'.*resnet_mini"),
         ({"acquisition": AcquisitionConfig(name="bald")}, "no acquisition 'bald'"),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyloop.campaigns import CAMPAIGNS, find_campaign
+from galaxyloop.campaigns import CAMPAIGNS, campaign_tree, find_campaign
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import ConfigError, UnknownNameError
 from galaxyloop.synthetic import (
@@ -33,7 +33,7 @@ def survey() -> SimulatedSurvey:
 
 def fraction_of(galaxy: Galaxy, column: str, noise: float = 1.0) -> float:
     config = SimulationConfig(noise=noise)
-    tree = find_campaign("gz2").tree
+    tree = campaign_tree(list(CAMPAIGNS))
     fractions = true_fractions(true_concentrations(galaxy, tree, config), tree)
     return float(fractions[tree.columns.index(column)])
 
@@ -91,6 +91,20 @@ def test_true_concentrations__refuses_an_answer_nobody_has_an_opinion_on() -> No
         ({"companion_share": 0.5}, "odd-feature-gz2_merger"),
         ({"star_strength": 1.0}, "smooth-or-featured-gz2_artifact"),
         ({"pitch_angle_deg": 9.0}, "spiral-winding-gz2_tight"),
+        ({"clumpiness": 0.4}, "clumpy-appearance-hubble_yes"),
+        ({"clumpiness": 0.4}, "clumps-euclid_yes"),
+        ({"clumpiness": 0.4}, "clump-count-candels_5-plus"),
+        ({"inclination_deg": 88.0}, "clump-configuration-hubble_straight-line"),
+        ({"bulge_to_total": 0.5}, "brightest-clump-central-hubble_yes"),
+        ({"star_strength": 1.0}, "problem-ceers_star"),
+        ({"trail_strength": 1.0}, "artifact-cd_satellite"),
+        ({"tidal_strength": 0.9}, "merging-dr12_tidal-debris"),
+        ({"tidal_strength": 0.9}, "merging-cosmos_major-disturbance"),
+        ({"bulge_to_total": 0.0, "inclination_deg": 88.0}, "edge-on-bulge-candels_no"),
+        ({"ring_strength": 0.9}, "ring-rings_yes"),
+        ({"ring_strength": 0.9}, "inner-ring-efigi_yes"),
+        ({"bulge_to_total": 0.9}, "bulge-efigi_all"),
+        ({"companion_share": 0.5}, "multiplicity-efigi_several"),
     ],
 )
 def test_true_concentrations__follow_the_galaxy(change: dict[str, float], column: str) -> None:
