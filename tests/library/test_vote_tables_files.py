@@ -159,11 +159,14 @@ def write_file(path: Path, content: bytes) -> str:
     [
         (b"", "is empty; fetch it again"),
         (b" \n\n", "is empty; fetch it again"),
-        (b"<!DOCTYPE html><html>", "is a web page or XML file; give votes as csv"),
-        (b"SIMPLE  =                    T", "is a FITS file; give votes as csv"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is a binary file; give votes as csv"),
+        (b"<!DOCTYPE html><html>", "is a web page or XML file; give csv"),
+        (b"SIMPLE  =                    T", "is a damaged FITS file"),
+        (
+            b"\xff\xd8\xff\xe0\x00\x10JFIF",
+            "is a binary file; give csv, csv.gz, parquet, FITS or VOTable",
+        ),
         (b"PAR1 and nothing more", "is a damaged parquet file"),
-        (b"\x1f\x8b and nothing more", "not a csv table in UTF-8"),
+        (b"\x1f\x8b and nothing more", "is a damaged gzip file"),
         (b"objid,a,a\n1,2,3\n", r"has the columns \['a'\] twice"),
         (b"name\xe9e,a\n1,2\n", "not a csv table in UTF-8"),
         (b"objid,smooth-or-featured-gz2_smooth\n", "none on"),
@@ -216,7 +219,7 @@ def test_read_header__tells_missing_credentials_in_a_sentence(
     # Connections are shared by settings: an endpoint of its own asks for the credentials anew.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:2")
     fsspec.get_filesystem_class("s3").clear_instance_cache()
-    with pytest.raises(VoteTableError, match=r"s3://bucket/t.csv may not be read .*credentials"):
+    with pytest.raises(VoteTableError, match=r"s3://bucket/t.csv may not be read: .*credentials"):
         read_header("s3://bucket/t.csv")
 
 

@@ -1,0 +1,158 @@
+"""VOTables (IVOA, 1.1 to 1.5): TABLEDATA, BINARY and BINARY2; a table is read as a whole."""
+
+import struct
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from galaxyloop.table_files.batches import Batch, TableColumn, refuse_missing
+from galaxyloop.table_files.places import TableFile, local_file, open_stream
+from galaxyloop.table_files.refusals import NoTableError
+
+_KINDS = {
+    "boolean": pa.bool_(),
+    "bit": pa.bool_(),
+    "unsignedByte": pa.uint8(),
+    "short": pa.int16(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+}
+_TEXT = ("char", "unicodeChar")
+
+
+@dataclass
+class _Outline:
+    """A TABLE element as its FIELDs describe it."""
+
+    names: tuple[str, str]
+    """Its name and its ID."""
+    columns: list[TableColumn] = field(default_factory=list)
+    has_rows: bool = False
+
+
+def votable_columns(file: TableFile) -> list[TableColumn]:
+    """The columns of the file's table, read up to its first row."""
+    return _choose(file)[1]
+
+
+def votable_batches(file: TableFile, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
+    """Batches of the table's rows."""
+    number, described = _choose(file)
+    names = [column.name for column in described]
+    refuse_missing(columns, names, file.uri)
+    rows = _parse(file, number)
+    for start in range(0, len(rows), batch_rows):
+        part = rows[start : start + batch_rows]
+        cells = [_cells(part, names.index(name), name, file.uri) for name in columns]
+        table = pa.RecordBatch.from_arrays(cells, names=list(columns))
+        yield Batch(np.arange(start, start + len(part)), table)
+
+
+def _parse(file: TableFile, number: int) -> np.ma.MaskedArray:
+    """The rows of one table of the file."""
+    from astropy.io.votable import parse
+    from astropy.utils.exceptions import AstropyWarning
+
+    with warnings.catch_warnings(), local_file(file) as path:
+        # Files of archives break the standard in many harmless ways.
+        warnings.simplefilter("ignore", AstropyWarning)
+        try:
+            tables = list(parse(path, table_number=number, verify="ignore").iter_tables())
+        except (ValueError, TypeError, IndexError, KeyError, struct.error) as error:
+            raise _damaged(file, error) from error
+    rows: np.ma.MaskedArray = tables[number].array
+    return rows
+
+
+def _cells(rows: np.ma.MaskedArray, number: int, name: str, uri: str) -> pa.Array:
+    """One column of some rows; masked cells are null."""
+    column = rows[(rows.dtype.names or ())[number]]
+    if column.ndim == 2 and column.shape[1] == 1:
+        column = column[:, 0]
+    values, mask = np.ma.getdata(column), np.ma.getmaskarray(column)
+    is_text = values.dtype.kind in "OUS" and all(isinstance(value, str | bytes) for value in values)
+    if column.ndim == 1 and is_text:
+        texts = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+        return pa.array(texts, pa.string(), mask=mask)
+    if column.ndim != 1 or values.dtype.kind not in "biuf":
+        raise NoTableError(
+            f"{uri}: a cell of column '{name}' holds several values or none that is a number or "
+            "text; write the values as columns of their own"
+        )
+    return pa.array(values.astype(values.dtype.newbyteorder("=")), mask=mask)
+
+
+def _choose(file: TableFile) -> tuple[int, list[TableColumn]]:
+    """Number and columns of the table asked for, or of the first with rows, or else the first."""
+    outlines: list[_Outline] = []
+    wanted = file.part.casefold()
+    for outline in _outlines(file):
+        outlines.append(outline)
+        is_named = wanted in (str(len(outlines) - 1), *(name.casefold() for name in outline.names))
+        if is_named if wanted else outline.has_rows:
+            return len(outlines) - 1, outline.columns
+    if outlines and not wanted:
+        return 0, outlines[0].columns
+    what = f"no table [{file.part}]" if wanted else "no table"
+    listed = "; ".join(
+        f"[{i}] {outline.names[0] or outline.names[1] or 'unnamed'} of {len(outline.columns)} "
+        "columns"
+        for i, outline in enumerate(outlines)
+    )
+    raise NoTableError(f"{file.uri} has {what}; it has: {listed or 'none'}; fetch or name another")
+
+
+def _outlines(file: TableFile) -> Iterator[_Outline]:
+    """The TABLE elements of a file, each when its first row or its end is met."""
+    current: _Outline | None = None
+    try:
+        with open_stream(file.uri, file.is_zipped) as opened:
+            for event, element in ElementTree.iterparse(opened, events=("start", "end")):
+                tag = element.tag.rsplit("}", 1)[-1]
+                if event == "start" and tag == "TABLE":
+                    current = _Outline((element.get("name", ""), element.get("ID", "")))
+                elif event == "start" and tag == "FIELD" and current is not None:
+                    current.columns.append(_column(element))
+                elif event == "start" and tag in ("TR", "STREAM") and current is not None:
+                    current.has_rows = True
+                    yield current
+                    current = None
+                elif event == "end" and tag == "TABLE" and current is not None:
+                    yield current
+                    current = None
+                elif event == "end":
+                    _refuse_error(element, tag, file.uri)
+                    element.clear()
+    except ElementTree.ParseError as error:
+        raise _damaged(file, error) from error
+
+
+def _column(element: ElementTree.Element) -> TableColumn:
+    """A column as its FIELD describes it."""
+    datatype, size = element.get("datatype", ""), element.get("arraysize", "1")
+    kind = pa.string() if datatype in _TEXT else _KINDS.get(datatype)
+    if kind is None or (size != "1" and datatype not in _TEXT):
+        kind = pa.list_(pa.null())
+    return TableColumn(
+        element.get("name") or element.get("ID") or "", kind, element.get("unit", "")
+    )
+
+
+def _refuse_error(element: ElementTree.Element, tag: str, uri: str) -> None:
+    """Stop at the message that a service sends in place of a table."""
+    is_status = tag == "INFO" and element.get("name", "").upper() == "QUERY_STATUS"
+    if is_status and element.get("value", "").upper() == "ERROR":
+        told = " ".join((element.text or "no reason given").split())
+        raise NoTableError(f"{uri} holds an error of the service, not a table: {told[:300]}")
+
+
+def _damaged(file: TableFile, error: Exception) -> NoTableError:
+    """The refusal of a file that ends early or breaks the standard."""
+    told = " ".join(str(error).split())
+    return NoTableError(f"{file.uri} is a damaged VOTable ({told}); fetch it again")
