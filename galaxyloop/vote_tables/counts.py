@@ -169,8 +169,8 @@ def _derive(
     """Votes that stand for an expert's attribute; none where it is undefined or missing."""
     values = numbers[attribute.column]
     is_judged = ~(np.isnan(values) | (values == attribute.undefined))
-    full = np.where(is_judged, values, 0.0) * attribute.n_votes
     is_outside = is_judged & ~((values >= 0) & (values <= 1))
+    full = np.where(is_judged & ~is_outside, values, 0.0) * attribute.n_votes
     outside = f"an attribute must be from 0 to 1, or {attribute.undefined:g} where undefined"
     rejects.add(is_outside, attribute.column, values, outside)
     uneven = (

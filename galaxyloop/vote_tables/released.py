@@ -48,22 +48,22 @@ RELEASES: tuple[Release, ...] = (
         reference="Walmsley et al. 2023, MNRAS 526, 4768, arXiv:2309.11425",
         column=rf"_fraction$|{_OF_A_MODEL}",
         beside=("dr8_id", "brickid"),
-        remedy="the volunteers' votes it was made from: GZ DECaLS's gz_decals_volunteers_1_and_2 "
-        "and gz_decals_volunteers_5, or the counts (smooth-or-featured-dr8_smooth, ...) of the "
-        "GZ DESI training set",
+        remedy="the volunteers' votes it was made from: gz_decals_volunteers_1_and_2 and "
+        "gz_decals_volunteers_5 of GZ DECaLS (campaigns gz_decals_dr12 and gz_decals_dr5), or the "
+        "counts smooth-or-featured-dr8_smooth, ... (gz_decals_dr8)",
     ),
     Release(
         title="the model's part of GZ Cosmic Dawn",
         reference="Pearson et al. 2025, arXiv:2509.22311",
         column=rf"-cd_.*{_OF_A_MODEL}",
-        remedy="the volunteers' counts (smooth-or-featured-cd_smooth, ...) of the same release",
+        remedy="the volunteers' counts smooth-or-featured-cd_smooth, ... (campaign gz_cosmic_dawn)",
     ),
     Release(
         title="the morphology catalogue of Euclid Q1",
         reference="Walmsley et al. 2025, arXiv:2503.15310",
         column=rf"_fraction$|{_OF_A_MODEL}",
         beside=("tile_index", "segmentation_map_id"),
-        remedy="the counts of GZ Euclid's volunteers",
+        remedy="the volunteers' counts smooth-or-featured-euclid_smooth, ... (gz_euclid)",
     ),
     Release(
         title="the automated posteriors of GZ DECaLS (gz_decals_auto_posteriors)",

@@ -41,7 +41,7 @@ HEADERS = {
 TITLES = {
     "GZ DESI friendly": "GZ DESI .Walmsley et al. 2023.*2309.11425.*gz_decals_volunteers_5",
     "GZ DESI advanced": "GZ DESI .Walmsley et al. 2023.*2309.11425.*smooth-or-featured-dr8",
-    "Euclid Q1": "Euclid Q1 .Walmsley et al. 2025.*2503.15310.*GZ Euclid's volunteers",
+    "Euclid Q1": "Euclid Q1 .Walmsley et al. 2025.*2503.15310.*smooth-or-featured-euclid_smooth",
     "GZ DECaLS automated": "automated posteriors of GZ DECaLS.*2102.08414.*gz_decals_volunteers_5",
     "Cosmic Dawn": "Cosmic Dawn .Pearson et al. 2025.*2509.22311.*smooth-or-featured-cd_smooth",
     "our catalogue": "that galaxyloop wrote .*vote tables that the model was trained on",
