@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (GalaxyloopError, OSError) as error:
         print(f"galaxyloop: {_sentence(error)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("galaxyloop: stopped", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -87,12 +90,35 @@ def crossmatch(options: argparse.Namespace) -> None:
     )
 
 
+def fetch(options: argparse.Namespace) -> None:
+    """Fetch the galaxies' images from a cutout service, as far as they are not there yet."""
+    import dataclasses
+
+    from galaxyloop.cutout_services import CutoutServiceConfig, fetch_cutouts, read_positions
+
+    config = CutoutServiceConfig()
+    if options.config:
+        config = CutoutServiceConfig.from_yaml(options.config)
+    if options.service:
+        config = dataclasses.replace(config, service=options.service)
+    if options.retry_rejected:
+        config = dataclasses.replace(config, retry_rejected=True)
+    done = fetch_cutouts(read_positions(options.manifest, config), config, options.directory)
+    print(
+        f"{done.n_galaxies} galaxies: {done.n_fetched} images fetched "
+        f"({done.n_bytes / 1e6:.1f} MB, {done.n_requests} requests), {done.n_resumed} there "
+        f"already, {done.n_rejected} rejected, {done.n_failed} failed\n"
+        f"manifest {done.manifest}\nrejects  {done.rejects}"
+    )
+
+
 _COMMANDS = {
     "simulate": simulate,
     "campaigns": list_campaigns,
     "tree": show_tree,
     "settings": show_settings,
     "provenance": show_provenance,
+    "fetch": fetch,
     "crossmatch": crossmatch,
 }
 
@@ -134,6 +160,14 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("provenance", help="show how a catalogue was made")
     command.add_argument("catalogue", type=Path, help="its parquet file")
     _add_crossmatch(commands.add_parser("crossmatch", help="give published votes a survey's ids"))
+    command = commands.add_parser("fetch", help="fetch images from a cutout service")
+    command.add_argument("manifest", help="table of galaxies with id_str and position")
+    command.add_argument("directory", help="where to; a later run goes on from what is there")
+    command.add_argument("--service", help="a name that `settings service` lists")
+    command.add_argument("--config", type=Path, help="YAML of what `settings service` lists")
+    command.add_argument(
+        "--retry-rejected", action="store_true", help="ask for refused galaxies again"
+    )
     return parser
 
 

@@ -13,6 +13,7 @@ from galaxyloop.config import StrictConfig
 from galaxyloop.errors import UnknownNameError
 
 SETTINGS = {
+    "service": "galaxyloop.cutout_services:CutoutServiceConfig",
     "ingest": "galaxyloop.surveys:IngestConfig",
     "cutouts": "galaxyloop.cutouts:CutoutConfig",
     "votes": "galaxyloop.vote_tables:VoteSource",

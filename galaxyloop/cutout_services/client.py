@@ -1,6 +1,7 @@
 """Asking a service: never faster than allowed, patient, and with an end to everything."""
 
 import asyncio
+import base64
 import dataclasses
 import itertools
 from collections.abc import Generator, Sequence
@@ -16,7 +17,7 @@ from galaxyloop import __version__
 from galaxyloop.cutout_services.addresses import CutoutRequest, Login, find_login, with_token
 from galaxyloop.cutout_services.answers import FAILED, REJECTED, Answer, check_content
 from galaxyloop.cutout_services.config import CutoutServiceConfig
-from galaxyloop.errors import CutoutServiceError, StorageError
+from galaxyloop.errors import ConfigError, CutoutServiceError, StorageError
 
 _BLOCK_BYTES = 1 << 16
 _ACCESS_STATUS = (401, 407)
@@ -93,9 +94,8 @@ class _Client:
         self.login = login
         self.session = session
         self.pace = Pace(config.requests_per_s)
-        self.authentication = (
-            aiohttp.BasicAuth(login.user, login.password, "utf-8") if login and login.user else None
-        )
+        # Given with each request, not to the session: a redirect to another server drops it then.
+        self.headers = _authorization(login) if login and login.user else {}
 
     async def ask(self, request: CutoutRequest) -> Answer:
         """Ask until there is an answer that another attempt would not better."""
@@ -130,7 +130,7 @@ class _Client:
         """One request. No error's own text is kept: it may hold an address with a token."""
         try:
             async with self.session.get(
-                with_token(request.url, self.login), auth=self.authentication
+                with_token(request.url, self.login), headers=self.headers
             ) as response:
                 status, told = response.status, response.content_type
                 if not 200 <= status < 300:
@@ -143,6 +143,13 @@ class _Client:
             system = getattr(error, "strerror", None)
             value = f"{type(error).__name__}: {system}" if system else type(error).__name__
             return Answer(FAILED, "no answer", value, is_worth_another_try=True)
+        except ValueError:
+            if not self.headers:
+                raise
+            raise ConfigError(
+                "the service's login is set twice, by environment variables and in .netrc; "
+                "remove one"
+            ) from None
         return await asyncio.to_thread(check_content, content, status, told, self.config)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -170,6 +177,12 @@ async def _open(config: CutoutServiceConfig, login: Login | None) -> _Client:
         trust_env=True,
     )
     return _Client(config, login, session)
+
+
+def _authorization(login: Login) -> dict[str, str]:
+    """HTTP basic authentication (RFC 7617)."""
+    pair = f"{login.user}:{login.password}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def _refusal(status: int, content_type: str, retry_after: str | None) -> Answer:
