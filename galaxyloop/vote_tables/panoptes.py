@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from galaxyloop.campaigns import find_campaign
@@ -102,7 +103,7 @@ class _Tally:
         is_mine = self._of_workflow(batch)
         id_strs = read_ids(batch.table.column(self.columns.subject), self.columns.subject, uri)
         tasks = read_ids(batch.table.column(self.columns.task), self.columns.task, uri)
-        rejects = BatchRejects(batch.rows, id_strs)
+        rejects = BatchRejects(batch.rows, pa.array(id_strs, pa.string()))
         cells = [
             read_numbers(batch.table.column(name), name, rejects, uri)
             for name in self.columns.votes

@@ -17,7 +17,8 @@ _TASKS = ("task", "reducer_key")
 _WORKFLOWS = ("workflow_id", "reducible_id")
 _NOT_VOTES = ("data.user_ids", "data.aggregation_version")
 """Beginnings of columns that list who voted, and by which software votes were counted."""
-_CONSENSUS = {"data.most_likely", "data.num_votes", "data.agreement"}
+_CONSENSUS = {"data.most_likely", "data.num_votes"}
+"""Columns of reducers that tell the winner; with their underscores they are nobody's slug."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from galaxyloop.campaigns import Campaign, find_campaign
@@ -52,7 +53,7 @@ def layout_of(header: list[str]) -> TableLayout:
 def count(**columns: list[float]) -> tuple[dict[str, list[float]], BatchRejects]:
     layout = layout_of(["id_str", *columns])
     n_galaxies = len(next(iter(columns.values())))
-    ids = np.array([str(i) for i in range(n_galaxies)], dtype=object)
+    ids = pa.array([str(i) for i in range(n_galaxies)])
     rejects = BatchRejects(np.arange(n_galaxies), ids)
     numbers = {name: np.array(values, dtype=float) for name, values in columns.items()}
     counts = count_votes(layout, numbers, rejects, VotesConfig())

@@ -9,7 +9,13 @@ import pytest
 
 from galaxyloop.campaigns import find_campaign
 from galaxyloop.errors import ConfigError, VoteTableError
-from galaxyloop.vote_tables import VotesConfig, VoteSource, load_votes, read_vote_table
+from galaxyloop.vote_tables import (
+    VotesConfig,
+    VoteSource,
+    load_vote_rejects,
+    load_votes,
+    read_vote_table,
+)
 from galaxyloop.vote_tables.sources import SourceTable, open_source
 from schemas.votes import judge_votes
 from tests.library.vote_tables import walk_tree
@@ -194,6 +200,23 @@ def test_open_source__rejects_a_subject_for_one_bad_cell(
     line = source.rejected[0]
     assert (line.row, line.id_str, line.column, line.value) == (1, "2", "data.smooth", cell)
     assert reason in line.reason
+
+
+def test_read_vote_table__counts_subjects_that_cannot_be_rows_among_the_rejects(
+    tmp_path: Path,
+) -> None:
+    table = first_task("1", "2", "3", "1").astype(str)
+    table.loc[1, "data.smooth"] = "x"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    source = VoteSource(str(tmp_path / "t.csv"), "gz_decals_dr5", reductions=FIRST)
+    config = VotesConfig(max_reject_rate=1.0)
+    summary = read_vote_table([source], config, tmp_path / "votes", judge_votes)
+    assert (summary.n_read, summary.n_accepted, summary.n_rejected) == (3, 1, 2)
+    rejects = load_vote_rejects(tmp_path / "votes")
+    assert rejects[["row", "source", "id_str", "column", "value"]].to_numpy().tolist() == [
+        [0, source.uri, "1", "task", "T0"],
+        [1, source.uri, "2", "data.smooth", "x"],
+    ]
 
 
 def test_open_source__rejects_a_subject_whose_task_comes_twice(tmp_path: Path) -> None:

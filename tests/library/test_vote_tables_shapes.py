@@ -111,9 +111,25 @@ def test_find_absent__is_true_of_galaxies_of_other_campaigns(campaign: Campaign)
     layout = find_layout(list(table), VoteSource("a", campaign.name), campaign)
     assert {question.method for question in layout.questions} == {"counts"}
     numbers = {name: table[name].to_numpy(float) for name in layout.number_columns}
-    rejects = BatchRejects(np.arange(5), table["id_str"].to_numpy(object))
+    rejects = BatchRejects(np.arange(5), pa.array(table["id_str"].tolist()))
     is_absent = find_absent(layout, numbers, rejects)
     assert is_absent.tolist() == (table["dataset_name"] != campaign.name[:9]).tolist()
+
+
+@pytest.mark.parametrize("campaign", [GZ2, DR5], ids=["gz2", "gz_decals_dr5"])
+def test_read_vote_table__counts_galaxies_of_other_campaigns_apart(
+    campaign: Campaign, tmp_path: Path
+) -> None:
+    table = several_campaigns()
+    table.to_parquet(tmp_path / "table.parquet", index=False)
+    source = VoteSource(str(tmp_path / "table.parquet"), campaign.name)
+    summary = read_vote_table([source], VotesConfig(), tmp_path / "votes", judge_votes)
+    mine = table[table["dataset_name"] == campaign.name[:9]]
+    votes = load_votes(tmp_path / "votes")
+    assert votes["id_str"].tolist() == mine["id_str"].tolist()
+    columns = list(campaign.tree.columns)
+    np.testing.assert_array_equal(votes[columns], mine[columns])
+    assert (summary.n_read, summary.n_rejected, summary.n_absent) == (5, 0, 5 - len(mine))
 
 
 def test_find_absent__is_false_of_a_row_with_one_cell_or_a_bad_one() -> None:
@@ -121,7 +137,7 @@ def test_find_absent__is_false_of_a_row_with_one_cell_or_a_bad_one() -> None:
     layout = find_layout(["id_str", *columns], VoteSource("a", "gz2"), GZ2)
     numbers = {column: np.full(3, np.nan) for column in columns}
     numbers[columns[1]][0] = 0.0
-    rejects = BatchRejects(np.arange(3), np.array(["1", "2", "3"], dtype=object))
+    rejects = BatchRejects(np.arange(3), pa.array(["1", "2", "3"]))
     rejects.add_one(1, columns[0], "many", "the cell is not a number")
     assert find_absent(layout, numbers, rejects).tolist() == [False, False, True]
 
@@ -131,7 +147,7 @@ def test_find_absent__keeps_galaxies_that_nobody_was_asked_about() -> None:
     layout = find_layout(header, VoteSource("a", "gz_hubble"), find_campaign("gz_hubble"))
     numbers = {name: np.full(2, np.nan) for name in layout.number_columns}
     numbers["t01_smooth_or_features_total_count"][0] = 0.0
-    rejects = BatchRejects(np.arange(2), np.array(["1", "2"], dtype=object))
+    rejects = BatchRejects(np.arange(2), pa.array(["1", "2"]))
     assert find_absent(layout, numbers, rejects).tolist() == [False, True]
 
 
