@@ -30,4 +30,7 @@ def fetch_survey(
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
     manifest = fetch_cutouts(galaxies=galaxies, service=service, output=output)
-    return ingest_survey(manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous)
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    return survey, shards

@@ -71,22 +71,25 @@ def plan_requests(
             f"{', '.join(map(str, galaxies.columns[:20]))}"
         )
     galaxies = galaxies.reset_index(drop=True)
-    ids = galaxies["id_str"].astype(str)
+    ids = galaxies["id_str"].astype(str).tolist()
     numbers = {
-        name: pd.to_numeric(galaxies[name], errors="coerce").astype(np.float64)
+        name: pd.to_numeric(galaxies[name], errors="coerce").to_numpy(np.float64)
         for name in [*positions, *config.size_columns]
     }
     rejects = _judge(galaxies, numbers, config)
     rejects = rejects[~rejects.index.duplicated()]
     scales = _pixel_scales(numbers, service.pixel_scale_arcsec, config, galaxies.index)
+    same = {
+        "layer": quote(service.layer, safe=""),
+        "bands": quote(service.bands, safe=""),
+        "token": "{token}",
+    }
     requests = []
     for row in np.flatnonzero(~galaxies.index.isin(rejects.index)):
-        values = {name: f"{numbers[name].iloc[row]:.7f}" for name in positions}
-        values |= _sizes(config.size_px, float(scales[row]))
-        values |= {"id_str": quote(ids.iloc[row], safe=""), "token": "{token}"}
-        values |= {"layer": quote(service.layer, safe=""), "bands": quote(service.bands, safe="")}
-        url = service.url_template.format(**values)
-        requests.append(CutoutRequest(ids.iloc[row], url, float(scales[row])))
+        id_str, scale = ids[row], float(scales[row])
+        values = same | {name: f"{numbers[name][row]:.7f}" for name in positions}
+        values |= _sizes(config.size_px, scale) | {"id_str": quote(id_str, safe="")}
+        requests.append(CutoutRequest(id_str, service.url_template.format(**values), scale))
     return requests, rejects.sort_index().reset_index(drop=True)
 
 
@@ -116,11 +119,11 @@ def with_token(url: str, login: Login | None) -> str:
 
 
 def _judge(
-    galaxies: pd.DataFrame, numbers: dict[str, pd.Series], config: CutoutServiceConfig
+    galaxies: pd.DataFrame, numbers: dict[str, np.ndarray], config: CutoutServiceConfig
 ) -> pd.DataFrame:
     """Every reason why a galaxy cannot be asked for; the index is the galaxy's."""
     ids = galaxies["id_str"].astype(str)
-    rules = [
+    rules: list[tuple[str, pd.Series | np.ndarray, str]] = [
         ("id_str", ids.str.strip().eq(""), "empty"),
         ("id_str", ids.duplicated(), "duplicate"),
     ]
@@ -131,7 +134,9 @@ def _judge(
             rules.append((name, ~is_usable, "not a number > 0"))
         else:
             low, high = bounds[name]
-            rules.append((name, ~values.between(low, high), f"not in [{low:g}, {high:g}]"))
+            rules.append(
+                (name, ~((values >= low) & (values <= high)), f"not in [{low:g}, {high:g}]")
+            )
     return pd.concat(
         [
             pd.DataFrame(
@@ -148,7 +153,7 @@ def _judge(
 
 
 def _pixel_scales(
-    numbers: dict[str, pd.Series],
+    numbers: dict[str, np.ndarray],
     fixed: float | None,
     config: CutoutServiceConfig,
     index: pd.Index,
@@ -157,7 +162,7 @@ def _pixel_scales(
     if not config.size_columns:
         return np.full(len(index), np.nan if fixed is None else fixed)
     pairs = zip(config.size_columns, config.size_factors, strict=True)
-    least = np.min([factor * numbers[name].to_numpy() for name, factor in pairs], axis=0)
+    least = np.min([factor * numbers[name] for name, factor in pairs], axis=0)
     bounds = config.min_pixel_scale_arcsec, config.max_pixel_scale_arcsec
     return np.asarray(np.clip(least, *bounds))
 

@@ -24,6 +24,7 @@ _ACCESS_STATUS = (401, 407)
 _FORBIDDEN = 403
 _PASSING_STATUS = (408, 425, 429)
 _TOO_MANY_REQUESTS = 429
+_MAX_REDIRECTS = 3
 _Asked: TypeAlias = tuple[CutoutRequest, Answer]
 
 
@@ -130,7 +131,9 @@ class _Client:
         """One request. No error's own text is kept: it may hold an address with a token."""
         try:
             async with self.session.get(
-                with_token(request.url, self.login), headers=self.headers
+                with_token(request.url, self.login),
+                headers=self.headers,
+                max_redirects=_MAX_REDIRECTS,
             ) as response:
                 status, told = response.status, response.content_type
                 if not 200 <= status < 300:

@@ -57,7 +57,7 @@ class CutoutServiceConfig(StrictConfig):
     max_pixel_scale_arcsec: float = 10.0
     """A coarser scale from ``size_columns`` becomes this one [arcsec/px]."""
     requests_per_s: float = 2.0
-    """Most requests a second, over all connections and attempts."""
+    """Most requests a second, over all connections and attempts; following a redirect is free."""
     n_connections: int = 1
     """Galaxies asked for at the same time; 1 or 2 is polite."""
     n_attempts: int = 4

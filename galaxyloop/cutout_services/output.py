@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import quote
 
 import fsspec
 
+from galaxyloop.config import require
 from galaxyloop.cutout_services.record import RECORD, Record
 from galaxyloop.errors import StorageError
 from galaxyloop.storage import NETWORK_ERRORS, FileReader, local_path, publish_file
@@ -37,6 +39,7 @@ class OutputFolder:
 
     def __init__(self, uri: str, request: dict[str, object]) -> None:
         """Say where, and which request all images in it are of."""
+        require(bool(uri.rstrip("/")), f"directory must name a folder or address, got '{uri}'")
         path = local_path(uri)
         self.uri = (path if path is not None else uri).rstrip("/")
         self._is_local = path is not None
@@ -72,7 +75,7 @@ class OutputFolder:
     def image_sizes(self) -> dict[str, int]:
         """Size of every image that lies here, by its place relative to the folder [bytes]."""
         try:
-            filesystem, root = fsspec.core.url_to_fs(f"{self.uri}/{IMAGES}")
+            filesystem, root = _fresh_filesystem(f"{self.uri}/{IMAGES}")
             found = filesystem.find(root, maxdepth=1, detail=True)
         except NETWORK_ERRORS as error:
             raise StorageError(
@@ -102,7 +105,7 @@ class OutputFolder:
     def _bring_record(self) -> None:
         """Fetch the record of earlier runs from the object store."""
         try:
-            filesystem, path = fsspec.core.url_to_fs(f"{self.uri}/{RECORD}")
+            filesystem, path = _fresh_filesystem(f"{self.uri}/{RECORD}")
             if filesystem.exists(path):
                 filesystem.get_file(path, str(self._record_path))
         except NETWORK_ERRORS as error:
@@ -134,6 +137,13 @@ def file_name(id_str: str, suffix: str) -> str:
     if len(name) > _LONGEST_NAME:
         name = f"{name[:80]}={hashlib.sha256(id_str.encode()).hexdigest()}"
     return f"{name}{suffix}"
+
+
+def _fresh_filesystem(uri: str) -> tuple[Any, str]:
+    """The file system of a place and the path there; listings that it remembers are dropped."""
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    filesystem.invalidate_cache()
+    return filesystem, path
 
 
 @contextmanager

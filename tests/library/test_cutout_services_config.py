@@ -151,7 +151,7 @@ def test_plan_requests__needs_a_service() -> None:
         plan_requests(GALAXY, CutoutServiceConfig())
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "fits"])
 def test_read_positions__finds_positions_under_their_usual_names(
     suffix: str, tmp_path: Path
 ) -> None:
@@ -165,8 +165,10 @@ def test_read_positions__finds_positions_under_their_usual_names(
         }
     )
     path = tmp_path / f"galaxies.{suffix}"
-    write = table.to_parquet if suffix == "parquet" else table.to_csv
-    write(path, index=False)
+    if suffix == "fits":
+        pytest.importorskip("astropy.table").Table.from_pandas(table).write(path)
+    else:
+        (table.to_parquet if suffix == "parquet" else table.to_csv)(path, index=False)
     config = CutoutServiceConfig(
         service="sdss", id_column="iauname", size_columns=["petro"], size_factors=[0.1]
     )

@@ -85,6 +85,15 @@ def until(is_so: object, timeout_s: float = 60.0) -> None:
         time.sleep(0.005)
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Ctrl-C as Python has it; flytekit, once imported, has another way."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_fetch_cutouts__gives_up_what_is_under_way_when_interrupted(
     server: CutoutServer, tmp_path: Path
 ) -> None:
