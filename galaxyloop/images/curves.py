@@ -8,6 +8,8 @@ from jaxtyping import Float32, Num
 
 Flux = Float32[np.ndarray, "band y x"]
 Rgb = Float32[np.ndarray, "rgb y x"]
+_Levels = Float32[np.ndarray, "band 1 1"]
+_Any = Float32[np.ndarray, "..."]
 
 _MAX_FLUX = 1e15
 """Beyond it float32 would overflow on the way; far beyond white in any unit."""
@@ -152,7 +154,7 @@ def _over(
     return ratio
 
 
-def _limits(flux: Flux, recipe: Recipe) -> tuple[Flux, Flux]:
+def _limits(flux: Flux, recipe: Recipe) -> tuple[_Levels, _Levels]:
     """Black and white of each band."""
     limits = []
     for percentile, fixed in (
@@ -167,16 +169,16 @@ def _limits(flux: Flux, recipe: Recipe) -> tuple[Flux, Flux]:
     return limits[0], limits[1]
 
 
-def _span(low: Flux, high: Flux) -> Flux:
+def _span(low: _Levels, high: _Levels) -> _Levels:
     """What to divide by; a band that nowhere rises above black stays black."""
     return np.where(high > low, high - low, np.float32(np.inf)).astype(np.float32, copy=False)
 
 
-def _asinh(x: Flux, q: float) -> Flux:
+def _asinh(x: _Any, q: float) -> _Any:
     """arcsinh(Q x) / Q, which is x in the limit of no compression."""
     if q < _LINEAR_Q:
         return x
-    curved: Flux = np.arcsinh(np.float32(q) * x) / np.float32(q)
+    curved: _Any = np.arcsinh(np.float32(q) * x) / np.float32(q)
     return curved
 
 
