@@ -101,6 +101,10 @@ class DecisionTree:
         """The questions' names, campaign by campaign; one campaign has the tree's own name."""
         return {part.name: part.question_names for part in self.parts}
 
+    def places_of(self, part: "DecisionTree") -> list[int]:
+        """Where the columns of a part stand among this tree's."""
+        return [self.columns.index(column) for column in part.columns]
+
     def question(self, name: str) -> Question:
         """The question of that name.
 

@@ -1,6 +1,7 @@
 """What a checkpoint predicts for held-out galaxies, held against their votes and kept on disk."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -211,11 +212,26 @@ def _images(
 def _best_known(
     votes: Integer[np.ndarray, "galaxy answer"], tree: DecisionTree
 ) -> Integer[np.ndarray, " shown"]:
-    """Galaxies to draw: spread over the first question's leading fraction, with most votes."""
+    """Galaxies to draw: as many of each campaign, in turns, so that all are among the first few."""
+    n_each = -(-_N_SHOWN // len(tree.parts))
+    picks = []
+    for part in tree.parts:
+        own = votes[:, tree.places_of(part)]
+        rows = np.flatnonzero(own.any(axis=1))
+        picks.append(rows[_best_known_of(own[rows], part, n_each)].tolist())
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*picks))
+    shown = list(dict.fromkeys(pick for pick in turns if pick is not None))
+    return np.array(shown[:_N_SHOWN], dtype=np.int64)
+
+
+def _best_known_of(
+    votes: Integer[np.ndarray, "galaxy answer"], tree: DecisionTree, n_shown: int
+) -> Integer[np.ndarray, " shown"]:
+    """Of one campaign: spread over the first question's leading fraction, with most votes."""
     first = tree.slices[tree.question_names[0]]
     n_votes = votes[:, first].sum(axis=1)
-    order = np.argsort(-n_votes, kind="stable")[: max(_N_SHOWN * 4, len(votes) // 2)]
+    order = np.argsort(-n_votes, kind="stable")[: max(n_shown * 4, len(votes) // 2)]
     fraction = votes[order, first.start] / np.maximum(n_votes[order], 1)
     ranked = order[np.argsort(fraction, kind="stable")]
-    picks = np.linspace(0, len(ranked) - 1, min(_N_SHOWN, len(ranked))).round().astype(np.int64)
+    picks = np.linspace(0, len(ranked) - 1, min(n_shown, len(ranked))).round().astype(np.int64)
     return ranked[picks]

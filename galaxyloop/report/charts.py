@@ -67,11 +67,11 @@ def learning_chart(log: pd.DataFrame) -> Chart | None:
 def fraction_charts(
     held_out: HeldOutGalaxies | None, tree: DecisionTree, titles: Mapping[str, str]
 ) -> list[Chart]:
-    """Predicted against observed fractions, a chart for each question with enough votes."""
+    """Predicted against observed fractions, a chart for each titled question with enough votes."""
     if held_out is None:
         return []
     charts = []
-    for question in tree.questions:
+    for question in (tree.question(name) for name in titles):
         fractions = _fractions(held_out, question, tree)
         if fractions.empty:
             continue
@@ -85,7 +85,7 @@ def fraction_charts(
 
 
 def rmse_chart(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Chart | None:
-    """Error by question beside predicting the mean; None when it was not measured."""
+    """Error of the titled questions beside predicting the mean; None when it was not measured."""
     if metrics is None:
         return None
     wide = metrics.pivot_table("value", "question", "metric", sort=False)
@@ -120,11 +120,11 @@ def pit_chart(pit: Float[np.ndarray, " value"] | None) -> Chart | None:
     return _chart(figure, "Histogram of the probability integral transform", caption=caption)
 
 
-def telling_answer(held_out: HeldOutGalaxies | None, tree: DecisionTree) -> int:
-    """The answer to the first question whose fraction varies most from galaxy to galaxy."""
+def telling_answer(held_out: HeldOutGalaxies | None, tree: DecisionTree, part: DecisionTree) -> int:
+    """The answer to a campaign's first question whose fraction varies most among galaxies."""
     if held_out is None:
         return 0
-    votes = held_out.votes[:, tree.slices[tree.question_names[0]]]
+    votes = held_out.votes[:, tree.slices[part.question_names[0]]]
     votes = votes[votes.sum(axis=1) >= max(held_out.min_votes, 1)]
     if not len(votes):
         return 0

@@ -1,5 +1,6 @@
 """Gathers what one round left behind into the content of its report."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,9 +152,8 @@ def _posteriors(evaluation: Evaluation, images: Mapping[str, Image]) -> list[Gal
 def _gallery(
     catalogue: pd.DataFrame, tree: DecisionTree, images: Mapping[str, Image]
 ) -> list[GalaxyImage]:
-    """The galaxies surest to be given some answers: all of the first question, then the others'."""
-    first, *others = tree.questions
-    columns = [*first.columns, *(question.columns[0] for question in others)]
+    """The galaxies surest to be given some answers."""
+    columns = list(_telling_columns(tree))
     gallery = []
     for column in columns[:_N_GROUPS]:
         question = tree.questions[tree.question_of_answer[tree.columns.index(column)]]
@@ -164,6 +164,17 @@ def _gallery(
             for i, id_str in catalogue.loc[surest, "id_str"].items()
         ]
     return gallery
+
+
+def _telling_columns(tree: DecisionTree) -> Iterator[str]:
+    """Of each campaign in turn: all answers of the first question, then the others' first."""
+    turns = itertools.zip_longest(
+        *(
+            (*part.questions[0].columns, *(one.columns[0] for one in part.questions[1:]))
+            for part in tree.parts
+        )
+    )
+    return (column for turn in turns for column in turn if column is not None)
 
 
 def _run_settings(checkpoint: Path) -> dict[str, object]:

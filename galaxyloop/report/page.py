@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from galaxyloop.report import charts, tables
+from galaxyloop.report.campaigns import campaign_sections, derived_sentence, overall_tables
 from galaxyloop.report.content import GalaxyImage, ReportContent
 
 N_GALLERY_IMAGES = 48
@@ -42,16 +43,15 @@ def _view(content: ReportContent) -> dict[str, object]:
     return {
         "content": content,
         "summary": tables.summary(content),
+        "derived": derived_sentence(content.tree),
         "strip": [charts.image_uri(one.image) for one in _strip(content.gallery)],
         "key_numbers": tables.key_numbers(content),
         "intake": tables.intake_table(content.intake),
         "rejects": tables.reject_table(content.rejects),
         "learning_facts": tables.learning_facts(content.learning_log),
         "learning_chart": charts.learning_chart(content.learning_log),
-        "fraction_charts": charts.fraction_charts(content.held_out, content.tree, titles),
-        "rmse_chart": charts.rmse_chart(content.metrics, titles),
-        "metrics": tables.metric_table(content.metrics, titles),
-        "folds": tables.metric_table(content.cross_validation, titles),
+        "campaigns": campaign_sections(content),
+        "overall": overall_tables(content),
         "panels": _panels(content, titles),
         "calibration_chart": charts.calibration_chart(content.calibration),
         "pit_chart": charts.pit_chart(content.pit),
@@ -66,18 +66,23 @@ def _strip(gallery: Sequence[GalaxyImage]) -> Sequence[GalaxyImage]:
 
 
 def _panels(content: ReportContent, titles: Mapping[str, str]) -> list[dict[str, object]]:
-    """Each galaxy with the charts of its two most telling questions."""
-    answer = charts.telling_answer(content.held_out, content.tree)
-    return [
-        {
-            "id_str": galaxy.id_str,
-            "image": charts.image_uri(galaxy.image),
-            "charts": charts.posterior_charts(
-                galaxy.concentrations, galaxy.votes, answer, content.tree, titles
-            ),
-        }
-        for galaxy in content.galaxies[:N_PANELS]
-    ]
+    """Each galaxy with the charts of the two most telling questions of its campaign."""
+    tree = content.tree
+    panels: list[dict[str, object]] = []
+    for galaxy in content.galaxies[:N_PANELS]:
+        # Of a galaxy in several campaigns, the one that gave it most votes.
+        part = max(tree.parts, key=lambda part: galaxy.votes[tree.places_of(part)].sum())
+        places = tree.places_of(part)
+        pictures = charts.posterior_charts(
+            galaxy.concentrations[:, places],
+            galaxy.votes[places],
+            charts.telling_answer(content.held_out, tree, part),
+            part,
+            titles,
+        )
+        image = charts.image_uri(galaxy.image)
+        panels.append({"id_str": galaxy.id_str, "image": image, "charts": pictures})
+    return panels
 
 
 def _gallery_groups(content: ReportContent) -> dict[str, list[dict[str, str]]]:

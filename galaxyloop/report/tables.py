@@ -27,6 +27,10 @@ METRIC_TITLES = {
 """How metrics read in a header, in the order of the columns; others follow by their own name."""
 
 
+ALL_TITLE = "All questions"
+"""How the row reads that stands for many questions."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell."""
@@ -81,12 +85,7 @@ def key_numbers(content: ReportContent) -> list[KeyNumber]:
         numbers.append(KeyNumber(_count(intake["n_rejected"].sum()), "rejected", steps))
     if content.n_catalogue_rows is not None:
         numbers.append(KeyNumber(_count(content.n_catalogue_rows), "galaxies in the catalogue"))
-    first = content.tree.question_names[0]
-    rmse = _metric(content.metrics, first, "rmse")
-    if rmse is not None:
-        of_mean = _metric(content.metrics, first, "rmse_of_mean")
-        note = "" if of_mean is None else f"{of_mean:.3f} predicting the mean"
-        numbers.append(KeyNumber(f"{rmse:.3f}", "RMSE, first question", note))
+    numbers += _first_errors(content)
     coverage = _coverage(content.calibration, 0.9)
     if coverage is not None:
         numbers.append(KeyNumber(f"{100 * coverage:.0f} %", "coverage of 90 % intervals"))
@@ -97,12 +96,33 @@ def summary(content: ReportContent) -> str:
     """The report in one sentence."""
     n_questions = len(content.tree.questions)
     questions = "question" if n_questions == 1 else f"{n_questions} questions"
+    campaigns = _listed(list(content.tree.by_campaign))
     rows = content.n_catalogue_rows
     n_galaxies = "the galaxies" if rows is None else f"{_count(rows)} galaxies"
     return (
         f"{content.model} reads the images of {content.survey} and gives, for {n_galaxies}, the "
-        f"posterior of the volunteers' votes on the {questions} of {content.tree.name}."
+        f"posterior of the volunteers' votes on the {questions} of {campaigns}."
     )
+
+
+def _first_errors(content: ReportContent) -> list[KeyNumber]:
+    """The error of each campaign's first question."""
+    numbers = []
+    for part in content.tree.parts:
+        first = part.question_names[0]
+        rmse = _metric(content.metrics, first, "rmse")
+        if rmse is None:
+            continue
+        of_mean = _metric(content.metrics, first, "rmse_of_mean")
+        note = "" if of_mean is None else f"{of_mean:.3f} predicting the mean"
+        of_campaign = f" of {part.name}" if len(content.tree.parts) > 1 else ""
+        numbers.append(KeyNumber(f"{rmse:.3f}", f"RMSE, first question{of_campaign}", note))
+    return numbers
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as they are said: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def intake_table(intake: pd.DataFrame) -> Table:
@@ -160,8 +180,7 @@ def metric_table(metrics: pd.DataFrame | None, titles: Mapping[str, str]) -> Tab
         by_metric = {row["metric"]: row for row in group.to_dict("records")}
         cells = [_metric_cell(by_metric.get(name)) for name in names]
         n_galaxies = max(row["n_galaxies"] for row in by_metric.values())
-        title = titles.get(str(question), str(question))
-        title = _MEAN_TITLE if question == ALL_QUESTIONS else title
+        title = ALL_TITLE if question == ALL_QUESTIONS else titles.get(str(question), str(question))
         rows.append([Cell(title), *cells, Cell(_count(n_galaxies))])
     header = ("question", *(metric_title(name) for name in names), "galaxies")
     return Table(header, rows)
@@ -172,7 +191,6 @@ def metric_title(name: str) -> str:
     return METRIC_TITLES.get(name, name.replace("_", " "))
 
 
-_MEAN_TITLE = "Mean over questions with 30 or more galaxies"
 _COUNTS = ("n_read", "n_used", "n_rejected")
 
 

@@ -181,9 +181,7 @@ def check_campaigns(galaxies: LabelledCutouts, tree: DecisionTree) -> None:
         NoTrainingDataError: there is such a campaign.
     """
     n_labelled = {
-        part.name: int(
-            galaxies.votes[:, [tree.columns.index(name) for name in part.columns]].any(axis=1).sum()
-        )
+        part.name: int(galaxies.votes[:, tree.places_of(part)].any(axis=1).sum())
         for part in tree.parts
     }
     unseen = [name for name, n_galaxies in n_labelled.items() if not n_galaxies]

@@ -30,9 +30,9 @@ def fit_prior(
     """
     prior = torch.empty(len(tree.columns))
     for part in tree.parts:
-        columns = [tree.columns.index(column) for column in part.columns]
-        own = votes[:, columns]
-        prior[columns] = _fit_campaign(own[own.any(axis=1)], part)
+        places = tree.places_of(part)
+        own = votes[:, places]
+        prior[places] = _fit_campaign(own[own.any(axis=1)], part)
     return prior
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.campaigns import find_campaign
+from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.errors import ReportError
+from galaxyloop.metrics import MetricsConfig, add_average_ratio, evaluate_predictions
 from galaxyloop.report import (
     GalaxyImage,
     GalaxyPosterior,
@@ -18,6 +20,7 @@ from galaxyloop.report import (
     ReportContent,
     write_report,
 )
+from galaxyloop.report.campaigns import DERIVED_NOTE
 from galaxyloop.report.charts import image_uri
 from galaxyloop.report.tables import gallery_title, metric_table, question_titles
 
@@ -218,6 +221,58 @@ def test_metric_table__orders_metrics_and_leaves_coverages_to_the_chart() -> Non
     assert table is not None
     assert table.header == ("question", "RMSE", "mean absolute error", "new one", "galaxies")
     assert [cell.text for cell in table.rows[0]] == ["Bar", "1.000", "1.000", "1.000", "7"]
+
+
+def two_campaigns(tree: DecisionTree) -> ReportContent:
+    """Held-out galaxies of a campaign of two, every other with votes of either."""
+    rng = np.random.default_rng(5)
+    n_answers = len(tree.columns)
+    votes = rng.multinomial(40, np.full(n_answers, 1 / n_answers), 60) + 5
+    for i, part in enumerate(tree.parts[:2]):
+        votes[i::2, tree.places_of(part)] = 0
+    concentrations = rng.uniform(1, 30, (3, 60, n_answers))
+    metrics = evaluate_predictions(
+        concentrations, votes, votes, tree, MetricsConfig(n_bootstrap=5, levels=[0.9])
+    )
+    return dataclasses.replace(
+        least_content(),
+        tree=tree,
+        metrics=add_average_ratio(metrics, tree),
+        held_out=HeldOutGalaxies(rng.dirichlet(np.ones(n_answers), 60), votes),
+        galaxies=[
+            GalaxyPosterior(f"g{i}", np.zeros((8, 8, 3), np.uint8), concentrations[:, i], votes[i])
+            for i in range(2)
+        ],
+    )
+
+
+def test_write_report__sorts_questions_by_campaign_and_marks_derived_ones(tmp_path: Path) -> None:
+    tree = combine_trees([TREE, find_campaign("efigi").tree])
+    write_report(two_campaigns(tree), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert Page(html).open_tags == []
+    assert "questions of toy and efigi." in html
+    places = [html.index(f"<h3>{title}") for title in ("toy", "EFIGI", "All campaigns together")]
+    assert places == sorted(places)
+    assert html.count(DERIVED_NOTE) == 1
+    assert html.index(DERIVED_NOTE) > places[1]
+    assert "No volunteers voted in efigi" in html
+    for title in ("RMSE, first question of toy", "RMSE, first question of efigi", "All questions"):
+        assert title in html
+    # Each galaxy's posterior is of the campaign that it has votes of.
+    assert html.count("no votes yet") == 0
+
+
+def test_write_report__of_one_campaign_names_none_in_its_headings(tmp_path: Path) -> None:
+    write_report(two_campaigns(TREE), tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    assert "<h3>All measures</h3>" in html
+    assert "<h3>toy" not in html
+    assert "<h4>" not in html
+    assert "All campaigns together" not in html
+    assert "No volunteers voted" not in html
+    write_report(two_campaigns(find_campaign("efigi").tree), tmp_path / "report.html")
+    assert DERIVED_NOTE in (tmp_path / "report.html").read_text()
 
 
 def test_gallery_title__reads_as_words_where_it_is_an_answer() -> None:
