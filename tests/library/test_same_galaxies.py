@@ -204,3 +204,14 @@ def test_same_galaxies__an_id_in_two_files_is_taken_once(
     assert rows.rejects[["id_str", "reason"]].to_numpy().tolist() == [[name, "duplicate"]]
     places = rows.galaxies.set_index("id_str")["image_uri"]
     assert places[name] == f"{tmp_path}/in/train-0.parquet#image/0"
+
+
+def test_same_galaxies__tables_of_images_are_their_own_manifest(
+    galaxies: dict[str, np.ndarray], of_png: dict[str, np.ndarray], tmp_path: Path, bucket: str
+) -> None:
+    store("packed png", tmp_path / "in", galaxies)
+    put_folder(bucket, tmp_path / "in")
+    for i, place in enumerate((f"{tmp_path}/in", bucket)):
+        (tmp_path / str(i)).mkdir()
+        cutouts = cut_out_all(f"{place}/train-*.parquet", tmp_path / str(i))
+        check_same("tables", of_png, pixels_by_id(cutouts), is_lossy=False)
