@@ -29,8 +29,10 @@ _SIDE_PRODUCTS = {
     *("weight", "wht", "wgt", "mask", "maskbits", "dq", "flag", "flags", "quality"),
     *("exp", "exposure", "nexp", "ctx", "con", "psf", "area", "bkg", "background"),
 }
+_COMPRESSIONS = {"RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "NOCOMPRESS"}
+_RICE_SETTINGS = {"BLOCKSIZE": {"16", "32"}, "BYTEPIX": {"1", "2", "4"}}
 _ASTROPY_ERRORS = (
-    *(ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError),
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
     *(TypeError, ValueError, struct.error, zlib.error),
 )
 
@@ -136,8 +138,28 @@ def _read_cube(content: bytes, unit: HeaderUnit, bounds: ImageBounds) -> _Planes
     if unit.end > len(content):
         missing = f"{len(content)} of {unit.end} bytes"
         raise ImageRejectedError("a truncated FITS file", missing)
+    _check_compression(unit)
     cube = _read_plain(content, unit) if _is_plain(unit) else _read_by_astropy(content, unit)
     return cube.reshape(n_planes, shape[-2], shape[-1])
+
+
+def _check_compression(unit: HeaderUnit) -> None:
+    """Let through only what astropy's decoders survive however damaged the tiles are.
+
+    They trust a damaged HCOMPRESS or PLIO tile, and odd settings of Rice's, to the point of
+    writing past their memory or never returning.
+    """
+    if not unit.is_compressed:
+        return
+    method = unit.text(b"ZCMPTYPE")
+    if method not in _COMPRESSIONS:
+        known = ", ".join(sorted(_COMPRESSIONS))
+        raise ImageRejectedError(f"FITS compression other than {known}; unpack it", method)
+    for keyword in [keyword for keyword in unit.cards if keyword.startswith(b"ZNAME")]:
+        name = unit.text(keyword).upper()
+        value = unit.text((b"ZVAL" + keyword[5:]).ljust(8)[:8])
+        if value not in _RICE_SETTINGS.get(name, {value}):
+            raise ImageRejectedError("a damaged FITS header", f"{name} of Rice is {value}")
 
 
 def _is_plain(unit: HeaderUnit) -> bool:

@@ -22,7 +22,7 @@ _OTHERS = {
     *(b"EXTNAME ", b"BAND    ", b"FILTER  ", b"BANDS   ", b"IMAGETYP", b"IMTYPE  "),
 }
 _WANTED = _NUMBERS | _OTHERS
-_FAMILIES = (b"NAXIS", b"ZNAXI", b"BAND")
+_FAMILIES = (b"NAXIS", b"ZNAXI", b"BAND", b"ZNAME", b"ZVAL", b"ZCMPTYPE")
 
 
 @dataclass(frozen=True)
