@@ -7,6 +7,8 @@ from pandera.errors import SchemaErrors
 from pandera.typing.pandas import Series
 
 from galaxyloop.errors import ManifestError
+from galaxyloop.surveys.manifest import FLOAT_REASON
+from galaxyloop.table_files import FLOAT_ID
 
 _COLUMNS = ["id_str", "image_uri", "ra_deg", "dec_deg", "survey", "group_id"]
 
@@ -37,6 +39,10 @@ class ManifestRows(pa.DataFrameModel):
     @pa.check("id_str", error="spaces around it")
     def _is_trimmed(cls, text: Series[str]) -> "pd.Series[bool]":
         return (text.str.strip() == text) | (text.str.strip() == "")
+
+    @pa.check("id_str", "group_id", error=FLOAT_REASON)
+    def _has_all_digits(cls, text: Series[str]) -> "pd.Series[bool]":
+        return ~text.str.strip().str.fullmatch(FLOAT_ID.pattern)
 
     @pa.check("ra_deg", error="outside [0, 360]")
     def _is_right_ascension(cls, angle: Series[np.float64]) -> "pd.Series[bool]":

@@ -2,7 +2,7 @@
 
 import os
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import TooManyRejectsError
+from galaxyloop.errors import ManifestError, TooManyRejectsError
 from galaxyloop.storage import local_path
-from galaxyloop.surveys.tables import N_COLUMNS_REASON, read_text_columns
+from galaxyloop.surveys.positions import check_positions, parse_angles
+from galaxyloop.surveys.tables import N_COLUMNS_REASON, ManifestText, read_manifest_text
+from galaxyloop.table_files import FLOAT_ID
 
 FINGERPRINTS = ("content", "stat", "uri")
 MAX_GROUP_RADIUS_ARCSEC = 60.0
 """Farther apart are neighbours on the sky, not one galaxy measured twice."""
 REJECT_COLUMNS = ["row", "id_str", "column", "value", "reason"]
-_NEEDED = ["id_str", "image_uri"]
-_OPTIONAL = ["ra_deg", "dec_deg", "survey", "group_id"]
+FLOAT_REASON = "written as a floating-point number; write all its digits"
 
 ManifestJudge = Callable[[pd.DataFrame], pd.DataFrame]
 """Takes manifest rows; returns ``row, column, value, reason`` of those to be rejected."""
@@ -89,14 +90,18 @@ class Manifest:
     rejects: pd.DataFrame
     """``row, id_str, column, value, reason``; one line a rejected row."""
     n_read: int
-    """Rows in the file."""
+    """Rows in the table."""
+    files: tuple[str, ...] = ()
+    """The files of the table; a pattern names several."""
+    first_rows: tuple[int, ...] = ()
+    """Number of each file's first row: rows are numbered on through the files."""
 
 
 def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """The rules of a manifest row, needing nothing but pandas.
 
     Args:
-        rows: ``id_str``, ``image_uri``, ``ra_deg``, ``dec_deg``, with any index.
+        rows: ``id_str``, ``image_uri``, ``ra_deg``, ``dec_deg``, ``group_id``, with any index.
 
     Returns:
         ``row`` (the index), ``column, value, reason`` of every broken rule.
@@ -105,6 +110,8 @@ def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
     rules = [
         ("id_str", trimmed.eq(""), "empty"),
         ("id_str", trimmed.ne(rows["id_str"]) & trimmed.ne(""), "spaces around it"),
+        ("id_str", trimmed.str.fullmatch(FLOAT_ID.pattern), FLOAT_REASON),
+        ("group_id", rows["group_id"].str.strip().str.fullmatch(FLOAT_ID.pattern), FLOAT_REASON),
         ("image_uri", rows["image_uri"].str.strip().eq(""), "empty"),
         ("ra_deg", ra.notna() & ~((ra >= 0) & (ra <= 360)), "outside [0, 360]"),
         ("dec_deg", dec.notna() & ~(dec.abs() <= 90), "outside [-90, 90]"),
@@ -123,52 +130,52 @@ def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_rows) -> Manifest:
     """Read a manifest and set aside the rows that cannot be used.
 
-    Needs ``id_str`` and ``image_uri``; ``ra_deg`` and ``dec_deg`` [ICRS], ``survey`` and
-    ``group_id`` (the same for all images of one galaxy) are optional. A relative image location
-    starts at the manifest's folder. Of several rows with one id the first is kept.
+    Needs ids, and ``image_uri`` or a parquet column of encoded images; positions [ICRS, degrees],
+    ``survey`` and ``group_id`` (the same for all images of one galaxy) are optional. A relative
+    image location starts at the manifest's folder. Of several rows with one id the first is kept.
 
     Args:
-        uri: csv, csv.gz or parquet on disk, S3 or HTTPS.
-        config: name of the survey and tolerance.
+        uri: csv, csv.gz, parquet, FITS or VOTable on disk, S3 or HTTPS, or a pattern of such.
+        config: columns, name of the survey and tolerance.
         judge: gives the rows that break a rule.
 
     Raises:
-        ManifestError: the file is missing, may not be read, is no table, or lacks a column.
+        ManifestError: the file is missing, may not be read, is no table, has no rows, lacks a
+            column, or its ids or positions as a whole cannot be meant.
         StorageError: the network failed; it may work later.
         TooManyRejectsError: more rows are rejected than ``max_reject_rate`` allows.
     """
-    text, ragged = read_text_columns(uri, [*_NEEDED, *_OPTIONAL], _NEEDED)
-    rows, unreadable = _typed(text, config.survey)
-    ragged_rejects = _failures(ragged["row"], "", ragged["value"], N_COLUMNS_REASON)
+    text = read_manifest_text(uri, config.id_column, config.image_column, config.max_table_bytes)
+    n_read = len(text.cells) + len(text.ragged)
+    if not n_read:
+        raise ManifestError(f"{uri} has a header but no rows; fetch it again or name another")
+    rows, unreadable = _typed(text.cells, config.survey)
+    check_positions(rows, uri)
+    ragged = _failures(text.ragged["row"], "", text.ragged["value"], N_COLUMNS_REASON)
     failures = pd.concat([unreadable, judge(rows)[unreadable.columns]], ignore_index=True)
     good = rows[~rows.index.isin(failures["row"])]
     repeats = good[good["id_str"].duplicated()]
-    failures = pd.concat(
-        [
-            ragged_rejects,
-            failures,
-            _failures(repeats.index, "id_str", repeats["id_str"], "duplicate"),
-        ],
-        ignore_index=True,
-    )
-    rejects = _one_line_a_row(failures, rows["id_str"])
-    galaxies = rows[~rows.index.isin(rejects["row"])].reset_index(drop=True)
-    _check_rate(rejects, len(galaxies) + len(rejects), config.max_reject_rate)
-    galaxies["image_uri"] = [_resolve(place, uri) for place in galaxies["image_uri"]]
-    return Manifest(galaxies, rejects, n_read=len(text) + len(ragged))
+    repeated = _failures(repeats.index, "id_str", repeats["id_str"], "duplicate")
+    failures = pd.concat([ragged, failures, repeated], ignore_index=True)
+    rejects = _one_line_a_row(failures, rows["id_str"], text.names)
+    galaxies = rows[~rows.index.isin(rejects["row"])]
+    _check_rate(rejects, n_read, config.max_reject_rate)
+    galaxies = galaxies.assign(image_uri=_resolve(galaxies["image_uri"], text))
+    first_rows = tuple(text.first_rows.tolist())
+    return Manifest(galaxies.reset_index(drop=True), rejects, n_read, text.files, first_rows)
 
 
 def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Text columns to the manifest's types; what is no number becomes a failure."""
-    rows = text[_NEEDED].astype(str)
+    rows = text[["id_str", "image_uri"]].astype(str)
     unreadable = [_failures(rows.index[:0], "", rows["id_str"][:0], "")]
     for name in ("ra_deg", "dec_deg"):
-        cells = text[name].str.strip() if name in text else pd.Series("", index=rows.index)
-        numbers = pd.to_numeric(cells.where(cells != ""), errors="coerce").astype(np.float64)
-        is_absent = (cells == "") | cells.str.lower().isin(["nan", "null"])
-        broken = ~is_absent & ~np.isfinite(numbers)
-        rows[name] = numbers.where(~broken)
-        unreadable.append(_failures(rows.index[broken], name, cells[broken], "not a number"))
+        cells = text[name].astype(str) if name in text else pd.Series("", index=rows.index)
+        rows[name], broken = parse_angles(cells)
+        unreadable += [
+            _failures(rows.index[mask], name, cells[mask].str.strip(), reason)
+            for mask, reason in broken
+        ]
     for name, default in (("survey", survey), ("group_id", rows["id_str"])):
         cells = text[name].astype(str) if name in text else pd.Series("", index=rows.index)
         rows[name] = cells.where(cells.str.strip() != "", default)
@@ -186,10 +193,13 @@ def _failures(
     return failures[["row", "column", "value", "reason"]]
 
 
-def _one_line_a_row(failures: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
-    """The first failure of each row, in the order of the file."""
+def _one_line_a_row(
+    failures: pd.DataFrame, ids: pd.Series, names: Mapping[str, str]
+) -> pd.DataFrame:
+    """The first failure of each row, in the order of the table, under the table's own names."""
     first = failures.drop_duplicates("row").sort_values("row", ignore_index=True)
     first["id_str"] = first["row"].map(ids).fillna("").astype(str)
+    first["column"] = first["column"].replace(dict(names))
     return first[REJECT_COLUMNS]
 
 
@@ -201,16 +211,29 @@ def _check_rate(rejects: pd.DataFrame, n_read: int, max_reject_rate: float) -> N
         raise TooManyRejectsError("manifest rows", len(rejects), n_read, max_reject_rate, reasons)
 
 
-def _resolve(place: str, manifest_uri: str) -> str:
-    """An image's location; a relative one starts at the manifest's folder."""
-    if "://" in place or os.path.isabs(place):
-        return place
-    manifest_path = local_path(manifest_uri)
-    if manifest_path is not None:
-        return os.path.normpath(
-            os.path.join(os.path.dirname(os.path.abspath(manifest_path)), place)
-        )
-    if manifest_uri.startswith(("http://", "https://")):
-        return urljoin(manifest_uri, place)
-    protocol, path = manifest_uri.split("://", 1)
-    return f"{protocol}://{posixpath.normpath(posixpath.join(posixpath.dirname(path), place))}"
+def _resolve(places: pd.Series, text: ManifestText) -> list[str]:
+    """Locations of images; a relative one starts at the folder of the file that names it."""
+    absolute = [_from_folder_of(file) for file in text.files]
+    numbers = np.searchsorted(text.first_rows, places.index.to_numpy(), side="right") - 1
+    return [
+        place if place.startswith("/") or "://" in place else absolute[number](place)
+        for place, number in zip(places.tolist(), numbers.tolist(), strict=True)
+    ]
+
+
+def _from_folder_of(uri: str) -> Callable[[str], str]:
+    """What makes a relative location absolute."""
+    if uri.startswith(("http://", "https://")):
+        return lambda place: urljoin(uri, place)
+    path = local_path(uri)
+    protocol, path = ("", os.path.abspath(path)) if path is not None else uri.split("://", 1)
+    start = f"{protocol}://" if protocol else ""
+    folder = posixpath.dirname(path)
+    base = start + (f"{folder.rstrip('/')}/" if folder else "")
+
+    def resolve(place: str) -> str:
+        if place.startswith(".") or "/." in place or "//" in place:
+            return f"{start}{posixpath.normpath(posixpath.join(folder, place))}"
+        return base + place
+
+    return resolve

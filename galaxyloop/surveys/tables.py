@@ -1,149 +1,178 @@
-"""Reading a table file into text columns, each row with its number."""
+"""Reading a manifest's table into text columns, each row with its number and its file."""
 
-import csv
-import gzip
-import io
-from typing import Any
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+import pyarrow.compute as pc
 
-from galaxyloop.errors import ManifestError, StorageError
-from galaxyloop.storage import NETWORK_ERRORS, is_lasting
+from galaxyloop.errors import ManifestError
+from galaxyloop.storage import local_path
+from galaxyloop.surveys.positions import find_positions
+from galaxyloop.table_files import Batch, IdDigits, TableColumn, read_batches, read_columns
 
-_OpenFile = Any
-"""What fsspec opens: its handles have no base class in common."""
 N_COLUMNS_REASON = "another number of columns than the header"
+_OPTIONAL = ("survey", "group_id")
+_IDS = ("id_str", "group_id")
+_BATCH_ROWS = 100_000
+_KNOWN_IDS = {
+    "iauname",
+    "object_id",
+    "dr8_id",
+    "dr7objid",
+    "dr8objid",
+    "objid",
+    "id",
+    "zooniverse_id",
+}
+_READABLE = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_decimal,
+    pa.types.is_null,
+)
 
 
-def read_text_columns(
-    uri: str, wanted: list[str], needed: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The wanted columns of a csv, csv.gz or parquet file as text, and the ragged rows.
+@dataclass(frozen=True)
+class ManifestText:
+    """A manifest's columns as text, under the names that a manifest has for them."""
+
+    cells: pd.DataFrame
+    """The row's 0-based number is the index."""
+    ragged: pd.DataFrame
+    """``row, value`` of every csv row that has another number of cells than the header."""
+    files: tuple[str, ...]
+    """The files that they came from."""
+    first_rows: np.ndarray
+    """Number of each file's first row."""
+    names: Mapping[str, str]
+    """The manifest's name of each column to the table's own."""
+
+
+def read_manifest_text(uri: str, id_column: str, image_column: str, max_bytes: int) -> ManifestText:
+    """The columns of a manifest that mean something, as text.
 
     Args:
-        uri: local path, S3 or HTTPS location.
-        wanted: columns to keep where the file has them.
-        needed: columns without which the file is refused.
-
-    Returns:
-        The columns, with the row's 0-based number as index; and ``row, value`` of every csv row
-        that has another number of columns than the header.
+        uri: path, address or pattern.
+        id_column: holds the ids; empty means ``id_str``.
+        image_column: holds encoded images, used if there is no ``image_uri``.
+        max_bytes: bound on what is fetched or unzipped to a temporary file.
 
     Raises:
-        ManifestError: the file is missing, may not be read, is not a table, or lacks a needed
-            column.
+        ManifestError: it is not a table, lacks a column, or its ids lost digits.
         StorageError: the network failed; it may work later.
     """
-    try:
-        with _opened(uri) as file:
-            if uri.endswith((".parquet", ".pq")):
-                return _read_parquet(uri, file, wanted, needed), _no_ragged_rows()
-            return _read_csv(uri, file, wanted, needed)
-    except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
-        raise ManifestError(
-            f"{uri} cannot be read as a table: {error}; give csv, csv.gz or parquet"
-        ) from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ManifestError(f"there is no manifest at {uri}; check the location") from error
-    except IsADirectoryError as error:
-        raise ManifestError(f"{uri} is a directory; name the table in it") from error
-    except NETWORK_ERRORS as error:
-        if is_lasting(error):
-            raise ManifestError(
-                f"{uri} may not be read: {error}; check the location and your credentials"
-            ) from error
-        raise StorageError(
-            f"{uri} could not be read: {error}; check the network and the endpoint, then run again"
-        ) from error
-
-
-def _opened(uri: str) -> _OpenFile:
-    """The file, unzipped if its name says so."""
-    try:
-        return fsspec.open(uri, "rb", compression="infer")
-    except (ValueError, ImportError) as error:
-        raise ManifestError(
-            f"nothing here reads {uri}: {error}; give a path, s3:// or https://"
-        ) from error
-
-
-def _read_csv(
-    uri: str, file: _OpenFile, wanted: list[str], needed: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every cell as it stands in the file; row numbers count the ragged rows too."""
-    header = file.readline()
-    names = next(csv.reader(io.StringIO(header.decode("utf-8-sig"))), [])
-    _check_columns(uri, names, needed)
-    ragged: list[tuple[int, str]] = []
-
-    def remember(row: pa.csv.InvalidRow) -> str:
-        ragged.append((row.number - 1, row.text))
-        return "skip"
-
-    kept = [name for name in wanted if name in names]
-    try:
-        table = pa.csv.read_csv(
-            file,
-            read_options=pa.csv.ReadOptions(column_names=names, use_threads=False),
-            parse_options=pa.csv.ParseOptions(
-                newlines_in_values=True, invalid_row_handler=remember
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(kept, pa.string()),
-                include_columns=kept,
-                strings_can_be_null=False,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            raise
-        table = pa.table({name: pa.array([], pa.string()) for name in kept})
-    frame = table.to_pandas()
-    n_read = len(frame) + len(ragged)
-    frame.index = pd.Index(np.setdiff1d(np.arange(n_read), [row for row, _ in ragged]))
-    return frame, pd.DataFrame(ragged, columns=["row", "value"])
-
-
-def _read_parquet(uri: str, file: _OpenFile, wanted: list[str], needed: list[str]) -> pd.DataFrame:
-    """Text columns; integers become text exactly, an id in floating point is refused."""
-    parquet = pa.parquet.ParquetFile(file)
-    names = parquet.schema_arrow.names
-    _check_columns(uri, names, needed)
-    table = parquet.read(columns=[name for name in wanted if name in names])
-    for name in table.column_names:
-        kind = table.schema.field(name).type
-        if pa.types.is_floating(kind) and name in ("id_str", "group_id"):
-            raise ManifestError(
-                f"{uri} holds {name} as {kind}, which rounds long ids; store it as text or as "
-                "whole numbers"
-            )
-    return pd.DataFrame(
-        {
-            name: table.column(name).cast(pa.string()).fill_null("").to_pandas()
-            for name in table.column_names
-        }
+    columns = read_columns(uri, ManifestError, max_bytes)
+    names, is_packed = _choose_columns(columns, uri, id_column or "id_str", image_column)
+    cells: dict[str, list[pa.Array]] = {name: [] for name in names}
+    if is_packed:
+        cells["image_uri"] = []
+    digits = {name: IdDigits() for name in _IDS if name in names}
+    rows, ragged, files = [np.zeros(0, np.int64)], [], {}
+    for batch in read_batches(uri, list(names.values()), _BATCH_ROWS, ManifestError, max_bytes):
+        files[batch.file] = batch.first_row
+        rows.append(batch.rows)
+        ragged += [(line.row, line.text) for line in batch.malformed]
+        for name, own in names.items():
+            cells[name].append(_as_text(batch.table.column(own), own, name in _IDS, batch.file))
+            if name in digits:
+                digits[name].add(cells[name][-1])
+        if is_packed:
+            cells["image_uri"].append(_rows_of_images(batch, image_column))
+    _check_digits(digits, names, uri)
+    frame = pa.table({name: pa.chunked_array(parts, pa.string()) for name, parts in cells.items()})
+    return ManifestText(
+        cells=frame.to_pandas().set_axis(pd.Index(np.concatenate(rows)), axis=0),
+        ragged=pd.DataFrame(ragged, columns=["row", "value"]),
+        files=tuple(files),
+        first_rows=np.array(list(files.values()), np.int64),
+        names=names,
     )
 
 
-def _check_columns(uri: str, names: list[str], needed: list[str]) -> None:
-    """Refuse a table without the needed columns, and show what it has."""
-    missing = [name for name in needed if name not in names]
+def _choose_columns(
+    columns: Sequence[TableColumn], uri: str, id_column: str, image_column: str
+) -> tuple[dict[str, str], bool]:
+    """The manifest's names to the table's own, and whether images are packed in the table."""
+    kinds = {column.name: column.kind for column in columns}
+    is_packed = "image_uri" not in kinds and _holds_images(kinds.get(image_column))
+    needed = [id_column] if is_packed else [id_column, "image_uri"]
+    missing = [name for name in needed if name not in kinds]
     if missing:
-        shown = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")
+        shown = ", ".join(list(kinds)[:20]) + (" ..." if len(kinds) > 20 else "")
         raise ManifestError(
             f"{uri} lacks the columns {', '.join(missing)}; it has: {shown}; a manifest needs "
-            f"{', '.join(needed)}"
+            f"{', '.join(needed)}{_hints(kinds, id_column, image_column, missing)}"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ManifestError(f"{uri} has the columns {', '.join(repeated)} twice; keep one of each")
+    names = {"id_str": id_column} | ({} if is_packed else {"image_uri": "image_uri"})
+    names |= find_positions(columns, uri)
+    return names | {name: name for name in _OPTIONAL if name in kinds}, is_packed
 
 
-def _no_ragged_rows() -> pd.DataFrame:
-    """Parquet has none."""
-    return pd.DataFrame({"row": pd.Series(dtype=np.int64), "value": pd.Series(dtype=str)})
+def _hints(
+    kinds: Mapping[str, pa.DataType], id_column: str, image_column: str, missing: Sequence[str]
+) -> str:
+    """Which settings would make the table a manifest."""
+    ids = [name for name in kinds if name.casefold() in _KNOWN_IDS]
+    images = [name for name, kind in kinds.items() if _holds_images(kind)]
+    hints = ""
+    if id_column in missing and ids:
+        hints += f"; set id_column if one of {', '.join(ids)} names the images"
+    if "image_uri" in missing and images:
+        hints += f"; set image_column if {', '.join(images)} holds encoded images"
+    elif "image_uri" in missing and image_column in kinds:
+        hints += f"; {image_column} holds {kinds[image_column]}, no encoded images"
+    return hints
+
+
+def _holds_images(kind: pa.DataType | None) -> bool:
+    """Whether a column may hold files: bytes, or a struct with bytes."""
+    if kind is None:
+        return False
+    if pa.types.is_struct(kind):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_images(kind.field(index).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _rows_of_images(batch: Batch, image_column: str) -> pa.Array:
+    """Where the images of a batch lie: file, column and row of the file."""
+    path = local_path(batch.file)
+    file = batch.file if path is None else os.path.abspath(path)
+    if not file.endswith((".parquet", ".pq")):
+        raise ManifestError(
+            f"{batch.file} holds images in its column {image_column}; name it *.parquet, so that "
+            "they can be found in it"
+        )
+    rows = pa.array(batch.file_rows).cast(pa.string())
+    return pc.binary_join_element_wise(pa.scalar(f"{file}#{image_column}/"), rows, "")
+
+
+def _as_text(column: pa.Array, name: str, is_id: bool, uri: str) -> pa.Array:
+    """Text cells; whole numbers become text exactly, an id in floating point is refused."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.dictionary_decode(), kind.value_type
+    if is_id and pa.types.is_floating(kind):
+        raise ManifestError(
+            f"{uri} holds {name} as {kind}, which rounds long ids; store it as text or as whole "
+            "numbers"
+        )
+    if not any(is_kind(kind) for is_kind in _READABLE):
+        raise ManifestError(f"{uri} holds {name} as {kind}; store it as text or as numbers")
+    return pc.fill_null(column.cast(pa.string()), "")
+
+
+def _check_digits(digits: Mapping[str, IdDigits], names: Mapping[str, str], uri: str) -> None:
+    """Refuse ids that lost their last digits."""
+    for name, found in digits.items():
+        complaint = found.complaint()
+        if complaint:
+            raise ManifestError(f"{uri}: in column '{names[name]}' {complaint}")

@@ -1,0 +1,157 @@
+"""Sky positions of a manifest: which columns hold them, and what is no position in degrees."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.errors import ManifestError
+from galaxyloop.table_files import TableColumn
+
+logger = logging.getLogger("galaxyloop")
+
+PAIRS = (
+    ("ra_deg", "dec_deg"),
+    ("ra", "dec"),
+    ("right_ascension", "declination"),
+    ("_raj2000", "_dej2000"),
+    ("raj2000", "dej2000"),
+    ("ra_icrs", "de_icrs"),
+    ("radeg", "dedeg"),
+    ("alpha_j2000", "delta_j2000"),
+)
+"""Names that columns of positions have, in any case; the first pair that a table has is read."""
+_DEGREES = {"", "deg", "degs", "degree", "degrees", "decimal degrees", "°"}
+_OTHER_UNITS = {"hours", "hour", "hr", "h", "hms", "rad", "radians"}
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_SEXAGESIMAL = r"[+-]?\d{1,3}\s*[:hd°\s]\s*\d{1,2}\s*[:m'′\s]\s*\d{1,2}(?:\.\d*)?\s*[s\"″]?"
+_PLACEHOLDER = r"-9{2,}(?:\.(?:0+|9+)?)?"
+_ABSENT = ["", "nan", "null", "none", "<na>", "--"]
+_MIN_SWAPPED = 10
+_MIN_TO_WARN = 50
+
+
+def find_positions(columns: Sequence[TableColumn], uri: str) -> dict[str, str]:
+    """The columns of a table that hold right ascension and declination.
+
+    Returns:
+        ``ra_deg`` and ``dec_deg`` to the names that the table has for them; empty if it has none.
+
+    Raises:
+        ManifestError: they state another unit than degrees, or one of two is missing.
+    """
+    for pair in PAIRS:
+        found = {
+            name: column
+            for name, wanted in zip(("ra_deg", "dec_deg"), pair, strict=True)
+            if (column := _find(columns, wanted, uri)) is not None
+        }
+        # Where ra_deg or dec_deg stands alone, each row is rejected for want of the other.
+        if len(found) == 2 or (found and pair == PAIRS[0]):
+            for column in found.values():
+                _check_unit(column, uri)
+            return {name: column.name for name, column in found.items()}
+        if found:
+            (column,) = found.values()
+            raise ManifestError(
+                f"{uri} has the column {column.name} and of {' and '.join(pair)} not the other; "
+                "give both, named ra_deg and dec_deg, or neither"
+            )
+    _refuse_other_units(columns, uri)
+    return {}
+
+
+def parse_angles(cells: pd.Series) -> tuple[pd.Series, list[tuple[pd.Series, str]]]:
+    """Text to degrees; absent and placeholders such as -999 are NaN.
+
+    Returns:
+        The numbers, and for each reason why a cell is none which cells it befell.
+    """
+    text = cells.str.strip()
+    is_number = text.str.fullmatch(_NUMBER)
+    told = (is_number & ~text.str.fullmatch(_PLACEHOLDER)).to_numpy(bool)
+    values = np.full(len(text), np.nan)
+    values[told] = text[told].to_numpy(object).astype(np.float64)
+    is_endless = told & ~np.isfinite(values)
+    values[is_endless] = np.nan
+    is_text = ~is_number & ~text.str.lower().isin(_ABSENT)
+    is_sexagesimal = is_text.copy()
+    is_sexagesimal[is_text] = text[is_text].str.fullmatch(_SEXAGESIMAL)
+    broken = [
+        (is_sexagesimal, "sexagesimal; give decimal degrees"),
+        (is_text & ~is_sexagesimal | is_endless, "not a number"),
+    ]
+    return pd.Series(values, index=cells.index), broken
+
+
+def check_positions(rows: pd.DataFrame, uri: str) -> None:
+    """Look at all positions together for coordinates that are swapped or in another unit.
+
+    Small fields and strips of the sky look like hours or radians, so of these a warning tells.
+
+    Args:
+        rows: ``ra_deg`` and ``dec_deg`` as read, before rows are rejected.
+        uri: names the table.
+
+    Raises:
+        ManifestError: most declinations are beyond 90 degrees and no right ascension is.
+    """
+    known = rows[["ra_deg", "dec_deg"]].dropna()
+    ra, dec = known["ra_deg"].to_numpy(), known["dec_deg"].to_numpy()
+    n_beyond = int((np.abs(dec) > 90).sum())
+    if len(known) >= _MIN_SWAPPED and 2 * n_beyond > len(known) and (np.abs(ra) <= 90).all():
+        raise ManifestError(
+            f"{uri}: {n_beyond} of {len(known)} declinations are beyond 90 degrees, as "
+            f"{dec[np.abs(dec) > 90][0]:g}, and all right ascensions are within: the two columns "
+            "look swapped; exchange their names"
+        )
+    if len(known) < _MIN_TO_WARN:
+        return
+    of_ra, of_dec = np.ptp(ra), np.ptp(dec)
+    within_radians = np.abs(ra).max() <= 2 * np.pi and np.abs(dec).max() <= np.pi / 2
+    if within_radians and of_ra > np.pi and of_dec > 1:
+        _warn(uri, len(known), "radians", "multiply by 180 / pi")
+    elif ra.min() >= 0 and ra.max() <= 24 and of_ra > 12 and of_dec > 60:
+        _warn(uri, len(known), "hours of right ascension", "multiply ra by 15")
+
+
+def _warn(uri: str, n_known: int, unit: str, remedy: str) -> None:
+    """Say that positions look like another unit."""
+    logger.warning(
+        f"{uri}: all {n_known} positions would fit {unit} as well as degrees, which they are taken "
+        f"for; if they are {unit}, {remedy}"
+    )
+
+
+def _find(columns: Sequence[TableColumn], wanted: str, uri: str) -> TableColumn | None:
+    """The column of a name: as it stands, else in another case."""
+    same = [column for column in columns if column.name.casefold() == wanted]
+    exact = [column for column in same if column.name == wanted]
+    if len(same) > 1 and not exact:
+        raise ManifestError(
+            f"{uri} has the columns {', '.join(column.name for column in same)}, which differ in "
+            f"case only; name the one with positions {'ra_deg' if 'r' in wanted else 'dec_deg'}"
+        )
+    return next(iter([*exact, *same]), None)
+
+
+def _check_unit(column: TableColumn, uri: str) -> None:
+    """Refuse a unit that is stated and not degrees."""
+    unit = column.unit.strip("\"'. ").casefold()
+    if unit not in _DEGREES:
+        raise ManifestError(
+            f"{uri} states the unit of {column.name} as {column.unit!r}; store decimal degrees "
+            "(hours times 15, radians times 180 / pi)"
+        )
+
+
+def _refuse_other_units(columns: Sequence[TableColumn], uri: str) -> None:
+    """Refuse a table whose only positions are, by their name, in another unit."""
+    for column in columns:
+        start, _, unit = column.name.casefold().partition("_")
+        if start in ("ra", "dec") and unit in _OTHER_UNITS:
+            raise ManifestError(
+                f"{uri} has positions in {column.name} only; give ra_deg and dec_deg in decimal "
+                f"degrees (hours times 15, radians times 180 / pi), or leave out {column.name}"
+            )
