@@ -5,7 +5,8 @@ DECaLS's (``smooth-or-featured_smooth``), and harmonised ones (``smooth-or-featu
 """
 
 from galaxyloop.vote_tables.match import SourceMatch, match_votes
-from galaxyloop.vote_tables.read import Judge, read_vote_table
+from galaxyloop.vote_tables.read import read_vote_table, validate_vote_tables
+from galaxyloop.vote_tables.reader import Judge
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from galaxyloop.vote_tables.summary import (
     SourceSummary,
@@ -29,4 +30,5 @@ __all__ = [
     "load_votes",
     "match_votes",
     "read_vote_table",
+    "validate_vote_tables",
 ]

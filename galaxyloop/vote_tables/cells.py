@@ -1,22 +1,32 @@
 """Cells of a batch as ids (always text) and as numbers (never guessed)."""
 
-import re
-from collections.abc import Container
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from galaxyloop.errors import VoteTableError
+from galaxyloop.table_files import FLOAT_ID
+from galaxyloop.vote_tables.id_index import IdIndex, cut_texts
 from galaxyloop.vote_tables.rejects import BatchRejects
 
 _MISSING_IDS = {"", "nan", "none", "null", "<na>"}
-_FLOAT_ID = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+|\d+\.0*")
+_LONGEST_MISSING = 4
+_MARKS_OF_FLOATS = np.frombuffer(b".eE", dtype=np.uint8)
 
 
 def read_ids(column: pa.Array, name: str, uri: str) -> np.ndarray:
-    """Ids as text, exactly as the table has them.
+    """Ids as text, exactly as the table has them, in an array of objects.
+
+    Raises:
+        VoteTableError: the column stores floating-point numbers, which cannot hold 18 digits.
+    """
+    return np.array(read_id_texts(column, name, uri).to_pylist(), dtype=object)
+
+
+def read_id_texts(column: pa.Array, name: str, uri: str) -> pa.StringArray:
+    """The same in Arrow's memory: no object an id; missing ones are empty.
 
     Raises:
         VoteTableError: the column stores floating-point numbers, which cannot hold 18 digits.
@@ -29,35 +39,69 @@ def read_ids(column: pa.Array, name: str, uri: str) -> np.ndarray:
             f"{uri}: the ids in '{name}' are stored as {kind}, which may have lost digits; "
             "store them as text or whole numbers"
         )
-    texts = pc.fill_null(pc.cast(column, pa.string()), "")
-    return np.array(texts.to_pylist(), dtype=object)
+    return pc.fill_null(pc.cast(column, pa.string()), "")
 
 
 def check_ids(rejects: BatchRejects, column: str) -> None:
     """Reject rows without a usable id."""
-    for position, id_str in enumerate(rejects.id_strs):
+    for position in np.flatnonzero(_may_be_unusable(rejects.id_strs)):
+        id_str = str(rejects.id_strs[position])
         if id_str.strip().casefold() in _MISSING_IDS:
             reason = "the id is missing; give every galaxy one"
         elif id_str != id_str.strip():
             reason = "the id has spaces around it; remove them"
-        elif _FLOAT_ID.fullmatch(id_str):
+        elif FLOAT_ID.fullmatch(id_str):
             reason = "the id was written as a floating-point number; write all its digits"
         else:
             continue
-        rejects.add_one(position, column, id_str, reason)
+        rejects.add_one(int(position), column, id_str, reason)
 
 
-def check_new(rejects: BatchRejects, seen: Container[str], column: str) -> None:
-    """Reject rows whose galaxy has an accepted row already, here or in an earlier batch."""
-    is_accepted = rejects.accepted
-    new: set[str] = set()
-    for position, id_str in enumerate(rejects.id_strs):
-        if not is_accepted[position]:
-            continue
-        if id_str in new or id_str in seen:
-            reason = "duplicate id_str; keep one row a galaxy and campaign"
-            rejects.add_one(position, column, id_str, reason)
-        new.add(id_str)
+def _may_be_unusable(ids: pa.StringArray) -> Bool[np.ndarray, " galaxy"]:
+    """False for ids that no rule can reject, by a glance at their bytes.
+
+    They begin and end with a visible character, are longer than any word for a missing one, and
+    either do not begin like a number or lack what a floating-point number has.
+    """
+    starts, lengths, text = cut_texts(ids)
+    if not len(text):
+        return np.ones(len(ids), dtype=bool)
+    first = text[np.minimum(starts, len(text) - 1)]
+    last = text[np.maximum(starts + lengths - 1, 0)]
+    suspicious = (lengths <= _LONGEST_MISSING) | ~(_is_visible(first) & _is_visible(last))
+    is_number = begin_like_numbers(ids)
+    if is_number.any() and any((text == mark).any() for mark in _MARKS_OF_FLOATS):
+        suspicious |= is_number & np.asarray(pc.match_substring_regex(ids, "[.eE]"))
+    return np.asarray(suspicious)
+
+
+def begin_like_numbers(ids: pa.StringArray) -> Bool[np.ndarray, " galaxy"]:
+    """Whether the ids begin with a digit or a sign."""
+    starts, _, text = cut_texts(ids)
+    if not len(text):
+        return np.zeros(len(ids), dtype=bool)
+    first = text[np.minimum(starts, len(text) - 1)]
+    is_digit = (first >= ord("0")) & (first <= ord("9"))
+    return np.asarray(is_digit | (first == ord("+")) | (first == ord("-")))
+
+
+def _is_visible(characters: np.ndarray) -> np.ndarray:
+    """Whether these are ASCII's visible characters."""
+    return np.asarray((characters > ord(" ")) & (characters < 127))
+
+
+def check_new(rejects: BatchRejects, seen: IdIndex, column: str) -> None:
+    """Reject rows whose galaxy has an accepted row already, here or in an earlier batch.
+
+    The others count as seen from now on: this must be the last check.
+    """
+    accepted = np.flatnonzero(rejects.accepted)
+    ids = rejects.id_strs
+    if len(accepted) < len(ids):
+        ids = ids.take(pa.array(accepted))
+    reason = "duplicate id_str; keep one row a galaxy and campaign"
+    for position in accepted[~seen.add_new(ids)]:
+        rejects.add_one(int(position), column, str(rejects.id_strs[position]), reason)
 
 
 def read_numbers(column: pa.Array, name: str, rejects: BatchRejects, uri: str) -> np.ndarray:
@@ -73,6 +117,8 @@ def read_numbers(column: pa.Array, name: str, rejects: BatchRejects, uri: str) -
         return np.full(len(column), np.nan)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if is_number:
+        if pa.types.is_integer(kind) and not column.null_count:
+            return np.asarray(column.to_numpy().astype(np.float64))
         numbers = pc.cast(column, pa.float64(), safe=False)
         return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
     if not _is_text(kind):

@@ -1,5 +1,7 @@
 """Consistency of a batch's votes: what no single cell can show."""
 
+import functools
+
 import numpy as np
 
 from galaxyloop.vote_tables.counts import BatchCounts, Numbers
@@ -8,12 +10,26 @@ from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VotesConfig
 
 
+def count_asked(layout: TableLayout, counts: BatchCounts) -> dict[str, np.ndarray]:
+    """Question to the answers given to it, its earlier wording included."""
+    asked: dict[str, np.ndarray] = {}
+    for question in layout.questions:
+        name = question.question.name
+        parts = [counts.votes[column] for column in question.question.columns]
+        if name in counts.superseded:
+            parts.append(counts.superseded[name])
+        asked[name] = functools.reduce(np.add, parts)
+    return asked
+
+
 def check_size(
     layout: TableLayout, counts: BatchCounts, rejects: BatchRejects, config: VotesConfig
 ) -> None:
     """Reject rows with absurdly many votes, which are most likely another quantity."""
     published = layout.published_counts()
     for column, votes in counts.votes.items():
+        if votes.max(initial=0) <= config.max_votes:
+            continue
         reason = f"more than max_votes={config.max_votes} on one answer; is it a count?"
         rejects.add(votes > config.max_votes, published.get(column, column), votes, reason)
 
@@ -21,7 +37,7 @@ def check_size(
 def check_totals(
     layout: TableLayout,
     numbers: Numbers,
-    counts: BatchCounts,
+    n_asked: Numbers,
     rejects: BatchRejects,
     config: VotesConfig,
 ) -> None:
@@ -32,7 +48,7 @@ def check_totals(
     for question in layout.questions:
         if question.method not in ("counts", "fractions"):
             continue
-        asked = counts.asked(question)
+        asked = n_asked[question.question.name]
         for name in question.totals:
             total = numbers[name]
             is_off = ~(np.abs(total - asked) <= config.max_total_difference)
@@ -45,7 +61,11 @@ def check_totals(
 
 
 def check_parents(
-    layout: TableLayout, counts: BatchCounts, rejects: BatchRejects, config: VotesConfig
+    layout: TableLayout,
+    counts: BatchCounts,
+    n_asked: Numbers,
+    rejects: BatchRejects,
+    config: VotesConfig,
 ) -> dict[str, np.ndarray]:
     """Reject rows where a question has far more answers than led to it.
 
@@ -66,8 +86,8 @@ def check_parents(
         leads_here = question.question.asked_after
         if not leads_here or not _can_compare(question, [by_answer[c] for c in leads_here]):
             continue
-        allowed = np.sum([counts.votes[column] for column in leads_here], axis=0)
-        asked = counts.asked(question)
+        allowed = functools.reduce(np.add, [counts.votes[column] for column in leads_here])
+        asked = n_asked[question.question.name]
         slack = np.maximum(config.max_excess_votes, config.max_excess_share * allowed)
         rejects.add(asked - allowed > slack, question.question.name, asked, reason)
         exceeding[question.question.name] = asked > allowed

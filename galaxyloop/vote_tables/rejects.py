@@ -30,13 +30,16 @@ class BatchRejects:
 
     rows: np.ndarray
     """Position in the source of each row of the batch."""
-    id_strs: np.ndarray
-    """Id of each row of the batch."""
+    id_strs: Any
+    """Id of each row of the batch: an Arrow array of text, or an array of objects."""
     found: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """Position in the batch to column, value and reason."""
 
     def add(self, mask: np.ndarray, column: str, values: np.ndarray, reason: str) -> None:
         """Reject the rows where the mask is true."""
+        # Most masks are empty, and any() is quick to see it.
+        if not mask.any():
+            return
         for position in np.flatnonzero(mask):
             self.add_one(int(position), column, values[position], reason)
 
@@ -50,6 +53,13 @@ class BatchRejects:
         mask = np.ones(len(self.rows), dtype=bool)
         mask[list(self.found)] = False
         return mask
+
+    def without(self, is_absent: np.ndarray) -> "BatchRejects":
+        """The same without some rows, which must not be rejected."""
+        here = np.flatnonzero(~is_absent)
+        place = {int(position): i for i, position in enumerate(here)} if self.found else {}
+        found = {place[position]: why for position, why in self.found.items()}
+        return BatchRejects(self.rows[here], self.id_strs.take(pa.array(here)), found)
 
     def lines(self, source: str) -> list[dict[str, Any]]:
         """The rejected rows as lines of the rejects table, in the order of the source."""
@@ -90,12 +100,24 @@ def malformed_lines(malformed: Sequence[MalformedRow], source: str) -> list[dict
     ]
 
 
-class RejectsWriter:
+class RejectsCounter:
+    """Counts the reasons of rejects."""
+
+    def __init__(self) -> None:
+        """Start from nothing."""
+        self.reasons: Counter[str] = Counter()
+
+    def write(self, lines: list[dict[str, Any]]) -> None:
+        """Take note of lines."""
+        self.reasons.update(line["reason"] for line in lines)
+
+
+class RejectsWriter(RejectsCounter):
     """Writes rejects.parquet as lines come, and counts the reasons."""
 
     def __init__(self, path: str) -> None:
         """Open the file."""
-        self.reasons: Counter[str] = Counter()
+        super().__init__()
         self._writer = pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
     def __enter__(self) -> "RejectsWriter":
@@ -113,6 +135,6 @@ class RejectsWriter:
 
     def write(self, lines: list[dict[str, Any]]) -> None:
         """Append lines."""
+        super().write(lines)
         if lines:
-            self.reasons.update(line["reason"] for line in lines)
             self._writer.write_table(pa.Table.from_pylist(lines, schema=SCHEMA))

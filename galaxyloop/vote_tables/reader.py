@@ -1,0 +1,196 @@
+"""One published table of votes, judged batch by batch."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from jaxtyping import Bool, Int
+
+from galaxyloop.campaigns import Campaign
+from galaxyloop.errors import TooManyRejectsError, VoteTableError
+from galaxyloop.table_files import Batch, IdDigits
+from galaxyloop.vote_tables.ahead import one_ahead
+from galaxyloop.vote_tables.cells import (
+    begin_like_numbers,
+    check_ids,
+    check_new,
+    read_id_texts,
+    read_numbers,
+)
+from galaxyloop.vote_tables.checks import (
+    check_parents,
+    check_size,
+    check_totals,
+    count_asked,
+    set_aside_superseded,
+)
+from galaxyloop.vote_tables.counts import BatchCounts, count_votes, find_absent
+from galaxyloop.vote_tables.id_index import IdIndex
+from galaxyloop.vote_tables.layout import TableLayout
+from galaxyloop.vote_tables.rejects import BatchRejects, RejectsCounter, malformed_lines
+from galaxyloop.vote_tables.settings import VotesConfig
+from galaxyloop.vote_tables.sources import SourceTable
+from galaxyloop.vote_tables.summary import SourceSummary
+
+Judge = Callable[[pd.DataFrame, Campaign], pd.DataFrame]
+"""Checks each cell of a batch (id_str, then a float column an answer of the campaign) and gives the
+failures: row (position in the batch), column, value, reason."""
+
+
+@dataclass(frozen=True)
+class AcceptedVotes:
+    """Rows of a batch that passed every check."""
+
+    id_strs: pa.StringArray
+    columns: tuple[str, ...]
+    counts: BatchCounts
+    is_kept: Bool[np.ndarray, " row"]
+    """Which rows of ``counts`` they are."""
+
+    def votes(self) -> Int[np.ndarray, "galaxy answer"]:
+        """Their votes, each answer's in one piece of memory."""
+        kept = slice(None) if self.is_kept.all() else np.flatnonzero(self.is_kept)
+        votes = np.empty((len(self.columns), len(self.id_strs)), dtype=np.int32)
+        for number, column in enumerate(self.columns):
+            votes[number] = self.counts.votes[column][kept]
+        return votes.T
+
+
+@dataclass
+class SourceReader:
+    """Reads one table: accepted rows come out, the others go to ``rejects``."""
+
+    table: SourceTable
+    layout: TableLayout
+    config: VotesConfig
+    judge: Judge
+    seen: IdIndex
+    """Galaxies of the campaign that have an accepted row, of this table and of earlier ones."""
+    rejects: RejectsCounter
+    n_read: int = 0
+    n_rejected: int = 0
+    n_absent: int = 0
+    n_tolerated: Counter[str] = field(default_factory=Counter)
+    n_set_aside: Counter[str] = field(default_factory=Counter)
+    digits: IdDigits = field(default_factory=IdDigits)
+
+    def read(self) -> Iterator[AcceptedVotes]:
+        """Stream the whole table.
+
+        Raises:
+            VoteTableError: the table is damaged or empty, or its ids lost digits.
+            TooManyRejectsError: more rows are rejected than the settings allow.
+            StorageError: the network or the storage failed; it may work later.
+        """
+        uri, before = self.table.source.uri, self.rejects.reasons.copy()
+        columns = (self.layout.id_column, *self.layout.number_columns)
+        self._reject([{**vars(line), "source": uri} for line in self.table.rejected])
+        self.n_read += len(self.table.rejected)
+        with closing(one_ahead(self.table.batches(columns, self.config.batch_rows))) as batches:
+            for batch in batches:
+                self.n_read += len(batch.rows) + len(batch.malformed)
+                lines = malformed_lines(batch.malformed, uri)
+                rejects, accepted = self._read_batch(batch)
+                self._reject(lines + rejects.lines(uri))
+                yield accepted
+        if not self.n_read:
+            raise VoteTableError(f"{uri} has a header but no rows; fetch it again")
+        if complaint := self.digits.complaint():
+            raise VoteTableError(f"{uri}: in column '{self.layout.id_column}' {complaint}")
+        self._check_rate(self.rejects.reasons - before)
+
+    def summary(self) -> SourceSummary:
+        """What was found so far."""
+        layout = self.layout
+        return SourceSummary(
+            uri=self.table.source.uri,
+            campaign=layout.campaign.name,
+            id_column=layout.id_column,
+            votes_origin=layout.origin,
+            n_read=self.n_read,
+            n_accepted=self.n_read - self.n_rejected - self.n_absent,
+            n_rejected=self.n_rejected,
+            n_tolerated=dict(+self.n_tolerated),
+            n_set_aside=dict(+self.n_set_aside),
+            left_out={q.question.name: q.note for q in layout.questions if q.note},
+            absent=[
+                q.question.name for q in layout.questions if q.method == "absent" and not q.note
+            ],
+            rebuilt=[q.question.name for q in layout.questions if q.method == "weighted"],
+            ignored_columns=list(layout.ignored),
+            n_absent=self.n_absent,
+            is_derived=layout.origin == "derived",
+        )
+
+    def _reject(self, lines: list[dict[str, Any]]) -> None:
+        """Count rejected rows and hand them on."""
+        self.n_rejected += len(lines)
+        self.rejects.write(lines)
+
+    def _check_rate(self, reasons: Counter[str]) -> None:
+        """Stop if too few rows are left to be the table that was meant."""
+        if self.n_rejected > self.config.max_reject_rate * self.n_read:
+            raise TooManyRejectsError(
+                f"rows of votes in {self.table.source.uri}",
+                self.n_rejected,
+                self.n_read,
+                self.config.max_reject_rate,
+                dict(reasons.most_common()),
+            )
+
+    def _read_batch(self, batch: Batch) -> tuple[BatchRejects, AcceptedVotes]:
+        """Check one batch."""
+        layout, config, uri = self.layout, self.config, self.table.source.uri
+        ids = read_id_texts(batch.table.column(layout.id_column), layout.id_column, uri)
+        if begin_like_numbers(ids).any():
+            self.digits.add(ids)
+        rejects = BatchRejects(batch.rows, ids)
+        check_ids(rejects, layout.id_column)
+        numbers = {
+            name: read_numbers(batch.table.column(name), name, rejects, uri)
+            for name in layout.number_columns
+        }
+        is_absent = find_absent(layout, numbers, rejects)
+        if is_absent.any():
+            self.n_absent += int(is_absent.sum())
+            rejects = rejects.without(is_absent)
+            numbers = {name: cells[~is_absent] for name, cells in numbers.items()}
+        counts = count_votes(layout, numbers, rejects, config)
+        self._judge_cells(counts, rejects)
+        check_size(layout, counts, rejects, config)
+        n_asked = count_asked(layout, counts)
+        check_totals(layout, numbers, n_asked, rejects, config)
+        exceeding = check_parents(layout, counts, n_asked, rejects, config)
+        check_new(rejects, self.seen, layout.id_column)
+        return rejects, self._accept(counts, rejects, exceeding)
+
+    def _accept(
+        self, counts: BatchCounts, rejects: BatchRejects, exceeding: dict[str, np.ndarray]
+    ) -> AcceptedVotes:
+        """The rows that are left, with what is to be told of them."""
+        is_kept = rejects.accepted
+        for name, is_old in set_aside_superseded(counts, self.layout).items():
+            self.n_set_aside.update({name: int((is_old & is_kept).sum())})
+        for name, is_exceeding in exceeding.items():
+            self.n_tolerated.update({name: int((is_exceeding & is_kept).sum())})
+        ids = rejects.id_strs
+        if not is_kept.all():
+            ids = ids.filter(pa.array(is_kept))
+        return AcceptedVotes(ids, self.layout.campaign.tree.columns, counts, is_kept)
+
+    def _judge_cells(self, counts: BatchCounts, rejects: BatchRejects) -> None:
+        """Hand the cells to the judge; its failures name the published columns."""
+        campaign = self.layout.campaign
+        votes = np.stack([counts.votes[column] for column in campaign.tree.columns])
+        frame = pd.DataFrame(votes.T, columns=list(campaign.tree.columns), copy=False)
+        frame.insert(0, "id_str", pd.array(rejects.id_strs, dtype="str"))
+        failures = self.judge(frame, campaign)
+        published = {"id_str": self.layout.id_column, **self.layout.published_counts()}
+        cells = failures[["row", "column", "value", "reason"]].itertuples(index=False, name=None)
+        for row, column, value, reason in cells:
+            rejects.add_one(int(row), published.get(column, column), value, reason)
