@@ -62,14 +62,7 @@ def plan_requests(
     service = config.find_service()
     names = placeholders(service.url_template)
     positions = [name for name in POSITION_PLACEHOLDERS if name in names]
-    missing = [
-        name for name in ["id_str", *positions, *config.size_columns] if name not in galaxies
-    ]
-    if missing:
-        raise ManifestError(
-            f"the galaxies lack the columns {', '.join(missing)}; they have: "
-            f"{', '.join(map(str, galaxies.columns[:20]))}"
-        )
+    _require_columns(galaxies, ["id_str", *positions, *config.size_columns])
     galaxies = galaxies.reset_index(drop=True)
     ids = galaxies["id_str"].astype(str).tolist()
     numbers = {
@@ -116,6 +109,16 @@ def find_login(config: CutoutServiceConfig) -> Login | None:
 def with_token(url: str, login: Login | None) -> str:
     """The address as it is sent."""
     return url.replace("{token}", quote(login.token, safe="")) if login else url
+
+
+def _require_columns(galaxies: pd.DataFrame, names: list[str]) -> None:
+    """Refuse a table without what must be known to ask."""
+    missing = [name for name in names if name not in galaxies]
+    if missing:
+        raise ManifestError(
+            f"the galaxies lack the columns {', '.join(missing)}; they have: "
+            f"{', '.join(map(str, galaxies.columns[:20]))}"
+        )
 
 
 def _judge(

@@ -68,10 +68,8 @@ def fetch_cutouts(
             another request.
         ManifestError: a column is missing.
         CutoutServiceError: the service refuses the login.
-        StorageError: the service is away or asks for a long pause, another process fills the
-            directory, or it cannot be written; run again later.
-        TooManyRejectsError: more galaxies than ``max_reject_rate`` have no image; what came is
-            kept, and the tables are written.
+        StorageError: the service or the storage fails, or another process fills the directory.
+        TooManyRejectsError: more than ``max_reject_rate`` have no image; what came is kept.
     """
     galaxies = galaxies.reset_index(drop=True)
     requests, unusable = plan_requests(galaxies, config)
