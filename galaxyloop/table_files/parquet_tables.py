@@ -46,7 +46,8 @@ def _telling_damage(uri: str) -> Iterator[None]:
     except (pa.ArrowInvalid, OSError) as error:
         # Of some damage pyarrow says OSError, which a failing disk or network is too.
         if isinstance(error, pa.ArrowInvalid) or _DAMAGED.search(str(error)):
+            told = " ".join(str(error).split())
             raise NoTableError(
-                f"{uri} is a damaged parquet file ({error}); fetch it again"
+                f"{uri} is a damaged parquet file ({told}); fetch it again"
             ) from error
         raise
