@@ -72,16 +72,13 @@ def plan_requests(
     rejects = _judge(galaxies, numbers, config)
     rejects = rejects[~rejects.index.duplicated()]
     scales = _pixel_scales(numbers, service.pixel_scale_arcsec, config, galaxies.index)
-    same = {
-        "layer": quote(service.layer, safe=""),
-        "bands": quote(service.bands, safe=""),
-        "token": "{token}",
-    }
+    same = {name: quote(getattr(service, name), safe="") for name in ("layer", "bands")}
     requests = []
     for row in np.flatnonzero(~galaxies.index.isin(rejects.index)):
         id_str, scale = ids[row], float(scales[row])
         values = same | {name: f"{numbers[name][row]:.7f}" for name in positions}
-        values |= _sizes(config.size_px, scale) | {"id_str": quote(id_str, safe="")}
+        values |= _sizes(config.size_px, scale)
+        values |= {"id_str": quote(id_str, safe=""), "token": "{token}"}
         requests.append(CutoutRequest(id_str, service.url_template.format(**values), scale))
     return requests, rejects.sort_index().reset_index(drop=True)
 
