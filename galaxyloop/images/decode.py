@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
@@ -49,8 +50,8 @@ def decode_image(parts: Sequence[ImagePart], bounds: ImageBounds, colour: Colour
     if not (flux > 0).any():
         raise ImageRejectedError("no pixel above zero", f"bands {', '.join(planes)}")
     rgb = mix_colours(flux, recipe)
-    levels = np.rint(rgb * np.float32(255)).astype(np.uint8)
-    return np.ascontiguousarray(levels[:, ::-1].transpose(1, 2, 0))
+    levels = cv2.convertScaleAbs(rgb.reshape(-1, rgb.shape[2]), alpha=255).reshape(rgb.shape)
+    return np.asarray(cv2.flip(cv2.merge(list(levels)), 0))
 
 
 def _checked_flux(
@@ -59,7 +60,9 @@ def _checked_flux(
     """A band's scaled flux, if it has data in enough pixels."""
     flux = to_flux(plane, scale)
     if plane.dtype.kind == "f":
-        n_missing = plane.size - int(np.count_nonzero(np.isfinite(plane) & (plane != 0)))
+        n_missing = flux.size - int(np.count_nonzero(flux))
+        if np.isnan(flux.min()):
+            n_missing += int(np.count_nonzero(np.isnan(flux)))
         share = n_missing / plane.size
         if share > colour.max_missing_share:
             raise ImageRejectedError(

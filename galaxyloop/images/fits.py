@@ -4,6 +4,7 @@ Plain arrays are read here, several times faster than astropy does; astropy read
 and compressed ones.
 """
 
+import math
 import re
 import struct
 import zlib
@@ -20,7 +21,10 @@ from galaxyloop.images.gzip_files import FITS_START, GZIP_START, unpack_gzip
 Plane = Num[np.ndarray, "y x"]
 _Planes = Num[np.ndarray, "band y x"]
 
-_KINDS = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_KINDS = {
+    bits: np.dtype(kind)
+    for bits, kind in ((8, "u1"), (16, ">i2"), (32, ">i4"), (64, ">i8"), (-32, ">f4"), (-64, ">f8"))
+}
 _UNSCALED = {b"BSCALE  ": 1.0, b"BZERO   ": 0.0}
 _BAND_KEYWORDS = (b"BAND    ", b"FILTER  ", b"EXTNAME ")
 _NO_BANDS = {"", "primary", "image", "sci", "science", "data", "compressed_image"}
@@ -51,7 +55,8 @@ def read_fits(content: bytes, bounds: ImageBounds, hdus: Sequence[str] = ()) -> 
     Of planes of one name the first counts. Unless ``hdus`` asks for them, HDUs named like a
     variance, a weight, a mask or the like are left aside.
 
-    Values are those that ``astropy.io.fits`` gives, in the machine's byte order.
+    Values and types are those that ``astropy.io.fits`` gives, plain arrays in FITS's byte order
+    and without a copy, so read-only.
 
     Args:
         content: a FITS file, plain, with compressed HDUs, or packed by gzip.
@@ -67,11 +72,15 @@ def read_fits(content: bytes, bounds: ImageBounds, hdus: Sequence[str] = ()) -> 
     planes: dict[str, Plane] = {}
     n_planes = 0
     for unit in _pick(units, hdus):
+        _check_unit(content, unit, bounds)
         names = _plane_names(unit, n_planes)
+        places = [str(n_planes + i) for i in range(len(names))]
         n_planes += len(names)
+        if hdus:
+            pairs = zip(names, places, strict=True)
+            names = [place if name in planes else name for name, place in pairs]
         if not planes.keys() >= set(names):
-            cube = _read_cube(content, unit, bounds)
-            for name, plane in zip(names, cube, strict=True):
+            for name, plane in zip(names, _read_cube(content, unit), strict=True):
                 planes.setdefault(name, plane)
     return planes
 
@@ -124,23 +133,26 @@ def _plane_names(unit: HeaderUnit, n_before: int) -> list[str]:
     return [str(n_before + i) for i in range(n_planes)]
 
 
-def _read_cube(content: bytes, unit: HeaderUnit, bounds: ImageBounds) -> _Planes:
-    """The planes of one HDU, once its header promises what fits."""
-    shape = unit.shape
-    if len(shape) < 2 or any(length > 1 for length in shape[:-3]):
-        axes = " x ".join(str(length) for length in reversed(shape))
+def _check_unit(content: bytes, unit: HeaderUnit, bounds: ImageBounds) -> None:
+    """Whether what the header promises fits, and is there."""
+    *more, height, width = unit.shape if len(unit.shape) > 1 else (0, 0, 0)
+    if not width or any(length > 1 for length in more[:-1]):
+        axes = " x ".join(str(length) for length in reversed(unit.shape))
         raise ImageRejectedError("neither a plane nor a cube of planes", axes)
-    n_planes = shape[-3] if len(shape) > 2 else 1
-    check_size((shape[-1], shape[-2]), bounds)
-    if n_planes * shape[-1] * shape[-2] > bounds.max_image_px:
-        size = f"{shape[-1]} x {shape[-2]} x {n_planes}"
+    check_size((width, height), bounds)
+    if math.prod(unit.shape) > bounds.max_image_px:
+        size = f"{width} x {height} x {more[-1]}"
         raise ImageRejectedError(f"more than max_image_px={bounds.max_image_px} pixels", size)
     if unit.end > len(content):
         missing = f"{len(content)} of {unit.end} bytes"
         raise ImageRejectedError("a truncated FITS file", missing)
     _check_compression(unit)
+
+
+def _read_cube(content: bytes, unit: HeaderUnit) -> _Planes:
+    """The planes of one HDU."""
     cube = _read_plain(content, unit) if _is_plain(unit) else _read_by_astropy(content, unit)
-    return cube.reshape(n_planes, shape[-2], shape[-1])
+    return cube.reshape(-1, *unit.shape[-2:])
 
 
 def _check_compression(unit: HeaderUnit) -> None:
@@ -173,11 +185,9 @@ def _is_plain(unit: HeaderUnit) -> bool:
 
 
 def _read_plain(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..."]:
-    """Big-endian numbers to the machine's own."""
-    kind = np.dtype(_KINDS[unit.bitpix])
-    count = unit.n_bytes // kind.itemsize
-    stored = np.frombuffer(content, kind, count, unit.start)
-    return stored.astype(kind.newbyteorder("="))
+    """The numbers where they lie."""
+    kind = _KINDS[unit.bitpix]
+    return np.frombuffer(content, kind, math.prod(unit.shape), unit.start)
 
 
 def _read_by_astropy(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..."]:
@@ -189,7 +199,7 @@ def _read_by_astropy(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..
             values = np.asarray(hdus[unit.index].data)
             if values.shape != unit.shape:
                 raise ValueError(f"{values.shape} instead of {unit.shape}")
-            return values.astype(values.dtype.newbyteorder("="))
+            return values
     except (*_ASTROPY_ERRORS, *_unpacking_errors(), fits.VerifyError) as error:
         told = " ".join(str(error).split())
         raise ImageRejectedError("a damaged FITS file", f"HDU {unit.index}: {told}") from error
