@@ -12,7 +12,8 @@ from galaxyloop.acquisition import InformationConfig
 from galaxyloop.campaigns import campaign_tree
 from galaxyloop.checkpoint import load_checkpoint, load_checkpoint_tree
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
-from galaxyloop.dirichlet import votes_loss
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.dirichlet import vote_log_likelihood, votes_loss
 from galaxyloop.errors import NoTrainingDataError
 from galaxyloop.evaluation import Evaluation, evaluate_checkpoint, pool_folds, write_metrics
 from galaxyloop.inference import predict_shard
@@ -23,7 +24,7 @@ from galaxyloop.predictions import prediction_columns
 from galaxyloop.shards import CutoutCollection, CutoutShard
 from galaxyloop.splits import SplitConfig, split_galaxies
 from galaxyloop.surveys import IngestConfig, read_manifest, version_survey
-from galaxyloop.synthetic import SimulationConfig, write_survey
+from galaxyloop.synthetic import SimulationConfig, simulate_galaxies, write_survey
 from galaxyloop.training import SupervisedRun, TrainingConfig, pretrain_supervised
 from galaxyloop.training.data import select_split
 from galaxyloop.training.supervised import new_model
@@ -36,6 +37,7 @@ from galaxyloop.vote_tables import (
 )
 from schemas.metrics import judge_metrics
 from schemas.votes import judge_votes
+from tests.library.training_data import ArrayCutouts
 
 SEEN = {"gz2": (0.0, 0.5), "gz_decals_dr5": (0.4, 0.9), "gz_rings": (0.8, 1.0)}
 """Which stretch of the survey each campaign's volunteers have seen; neighbours overlap."""
@@ -220,3 +222,70 @@ def test_pretrain_supervised__refuses_a_campaign_without_training_votes(
     cutouts = CutoutCollection([shard])
     with pytest.raises(NoTrainingDataError, match=message):
         pretrain_supervised(cutouts, none, splits, TREE, RUN, tmp_path / "checkpoint")
+
+
+SHARES = {"gz2": (0.0, 0.5), "gz_decals_dr5": (0.4, 0.85), "gz_hubble": (0.75, 1.0)}
+"""What each campaign has seen where one model is held against one model each."""
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[ArrayCutouts, pd.DataFrame, pd.DataFrame]:
+    """Cutouts, votes of three campaigns, splits; the images are the same for all campaigns."""
+    config = replace(SURVEY, n_galaxies=480, repeated_share=0.0)
+    tables = []
+    for campaign, (first, last) in SHARES.items():
+        survey = simulate_galaxies(replace(config, campaign=campaign))
+        is_seen = np.zeros((len(survey.images), 1), dtype=bool)
+        is_seen[round(first * len(is_seen)) : round(last * len(is_seen))] = True
+        tables.append(pd.DataFrame(survey.votes * is_seen, columns=list(survey.tree.columns)))
+    ids = survey.galaxies["id_str"].to_numpy(str)
+    votes = pd.concat([pd.DataFrame({"id_str": ids}), *tables], axis=1)
+    return ArrayCutouts(survey.images, ids), votes, split_galaxies(survey.galaxies, SPLIT)
+
+
+def held_out_log_likelihood(
+    simulated: tuple[ArrayCutouts, pd.DataFrame, pd.DataFrame],
+    tree: DecisionTree,
+    seed: int,
+    directory: Path,
+) -> dict[str, np.ndarray]:
+    """Of a freshly trained model: each test galaxy's sum over each campaign's questions [nats]."""
+    run = replace(RUN, training=replace(RUN.training, epochs=12, seed=seed))
+    cutouts, votes, splits = simulated
+    model = load_checkpoint(pretrain_supervised(cutouts, votes, splits, tree, run, directory))
+    test = select_split(cutouts, votes, splits, tree, "test")
+    batch = test.read(np.arange(len(test)))
+    with torch.no_grad():
+        concentrations = model(batch.images.permute(0, 3, 1, 2))
+        likelihood = vote_log_likelihood(concentrations, batch.votes, tree).double().numpy()
+    result = {}
+    for part in tree.parts:
+        has_votes = batch.votes[:, tree.places_of(part)].any(dim=1).numpy()
+        places = [tree.question_names.index(name) for name in part.question_names]
+        result[part.name] = likelihood[has_votes][:, places].sum(axis=1)
+    return result
+
+
+@pytest.mark.slow
+def test_pretrain_supervised__on_several_campaigns_is_no_worse_for_any(
+    simulated: tuple[ArrayCutouts, pd.DataFrame, pd.DataFrame], tmp_path: Path
+) -> None:
+    trees = {
+        "joint": campaign_tree(list(SHARES)),
+        **{name: campaign_tree([name]) for name in SHARES},
+    }
+    found = {
+        (name, seed): held_out_log_likelihood(simulated, tree, seed, tmp_path / f"{name}-{seed}")
+        for seed in range(2)
+        for name, tree in trees.items()
+    }
+    rng = np.random.default_rng(0)
+    for name in SHARES:
+        gains = np.mean(
+            [found["joint", seed][name] - found[name, seed][name] for seed in range(2)], axis=0
+        )
+        picks = rng.integers(0, len(gains), (2000, len(gains)))
+        highest = np.quantile(gains[picks].mean(axis=1), 0.95)
+        assert highest > 0, (name, gains.mean())
+    # Few galaxies of its own: it is what the others teach the encoder that helps.
+    assert gains.mean() > 0
