@@ -19,7 +19,7 @@ COLOUR_PRESETS: dict[str, Recipe] = {
     # Any bands in any unit: each in units of its own noise above its own sky.
     "auto": Recipe("noise", stretch=10.0, q=8.0),
     # One band in any unit, between percentiles of the image itself.
-    "grey": Recipe("relative", q=10.0, black_percentile=1.0, white_percentile=99.5, max_bands=1),
+    "grey": Recipe("relative", q=10.0, black_percentile=25.0, white_percentile=99.8, max_bands=1),
     # Lupton et al. 2004 (astro-ph/0312483) as usually coded; scales and stretch depend on the unit.
     "lupton": Recipe("lupton", stretch=5.0, q=8.0),
     # The Legacy Surveys' sky viewer, DR8 to DR10; fluxes in nanomaggies.
