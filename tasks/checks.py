@@ -20,7 +20,8 @@ def check_round(
     output: str,
 ) -> bool:
     """Refuse in a second what would otherwise fail after hours of training."""
-    from galaxyloop.checks import check_names, check_output
+    from galaxyloop.checks import check_names
+    from galaxyloop.outputs import check_output
 
     check_names([source.campaign for source in votes], run, split, n_folds, acquisition)
     check_output(output, must_be_remote=is_in_pod())

@@ -16,7 +16,7 @@ def fetch_cutouts(galaxies: str, service: CutoutServiceConfig, output: str) -> s
     for at most so many again.
     """
     from galaxyloop import cutout_services
-    from galaxyloop.checks import check_output
+    from galaxyloop.outputs import check_output
 
     check_output(output, must_be_remote=is_in_pod())
     with retrying_storage():

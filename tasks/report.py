@@ -1,6 +1,7 @@
 """The page a person looks at, and the files a round leaves where they were asked for."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 from flytekit import Deck, task
@@ -77,16 +78,22 @@ def publish(
     acquisition: Acquisition,
     report: Report,
     model: ModelVersion,
+    evaluation: Evaluation,
+    folds: list[Evaluation],
 ) -> str:
-    """Put catalogue, list and report where they were asked for; says how to look at them."""
+    """Put a round's results where they were asked for; says how to look at them."""
+    from galaxyloop.evaluation import Evaluation as HeldOut
+    from galaxyloop.evaluation import write_metrics
     from galaxyloop.storage import publish_file
 
-    files = {
-        "catalogue": catalogue.download() / "catalogue.parquet",
-        "acquisition": acquisition.download() / "acquisition.parquet",
-        "report": report.download() / "report.html",
-    }
-    with retrying_storage():
+    held_out = [HeldOut.open(one.download()) for one in (evaluation, *folds)]
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        files = {
+            "catalogue": catalogue.download() / "catalogue.parquet",
+            "acquisition": acquisition.download() / "acquisition.parquet",
+            "report": report.download() / "report.html",
+            "metrics": write_metrics(held_out[0], held_out[1:], Path(scratch) / "metrics.csv"),
+        }
         placed = {
             name: publish_file(path, f"{output.rstrip('/')}/{path.name}")
             for name, path in files.items()
@@ -105,6 +112,7 @@ def _say(placed: dict[str, str], model: ModelVersion) -> str:
             f"catalogue   {placed['catalogue']}",
             f"ask next    {placed['acquisition']}",
             f"report      {placed['report']}",
+            f"metrics     {placed['metrics']}",
             f"model       {model.name} version {model.version}",
             "To look: open the report in a browser; then",
             f"  {_short(programs)}/galaxyloop provenance {placed['catalogue']}",

@@ -75,7 +75,7 @@ def campaign_round(
         manifest: table with id_str and image_uri (csv, csv.gz or parquet; local, s3, https).
         votes: published vote tables, each with its campaign.
         model_name: name in the model registry; the new version becomes its champion.
-        output: folder or address that receives catalogue, acquisition list and report.
+        output: folder or address that receives catalogue, acquisition list, report and metrics.
         n_folds: rounds of cross-validation (at most split.n_folds); 0 for none.
         ingest: how the manifest is read and cut into chunks.
         cutouts: how images become cutouts.
@@ -147,6 +147,12 @@ def campaign_round(
     )
     attach_report(model=model, report=report)
     summary: str = publish(
-        output=output, catalogue=catalogue, acquisition=ranked, report=report, model=model
+        output=output,
+        catalogue=catalogue,
+        acquisition=ranked,
+        report=report,
+        model=model,
+        evaluation=evaluation,
+        folds=folds,
     )
     return summary

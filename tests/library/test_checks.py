@@ -1,7 +1,7 @@
 import pytest
 
 from galaxyloop.acquisition import AcquisitionConfig
-from galaxyloop.checks import check_names, check_output
+from galaxyloop.checks import check_names
 from galaxyloop.errors import ConfigError, UnknownNameError
 from galaxyloop.splits import SplitConfig
 from galaxyloop.training import SupervisedRun
@@ -36,12 +36,3 @@ def test_check_names__takes_several_campaigns_and_any_timm_encoder() -> None:
 def test_check_names__refuses(changes: dict[str, object], message: str) -> None:
     with pytest.raises((ConfigError, UnknownNameError), match=message):
         check_names(**{**GOOD, **changes})
-
-
-def test_check_output__refuses_a_containers_disk() -> None:
-    check_output("round", must_be_remote=False)
-    check_output("s3://bucket/round", must_be_remote=True)
-    with pytest.raises(ConfigError, match="must be an address such as s3://.*, got 'round'"):
-        check_output("round", must_be_remote=True)
-    with pytest.raises(ConfigError, match="got ''"):
-        check_output("", must_be_remote=False)

@@ -90,7 +90,7 @@ def played(place: Place) -> subprocess.CompletedProcess[str]:
 def test_campaign_round__leaves_what_it_says(
     place: Place, played: subprocess.CompletedProcess[str]
 ) -> None:
-    for name in ("catalogue.parquet", "acquisition.parquet", "report.html"):
+    for name in ("catalogue.parquet", "acquisition.parquet", "report.html", "metrics.csv"):
         assert f"{place.root}/round/{name}" in played.stdout
         assert (place.root / "round" / name).is_file()
     catalogue = pd.read_parquet(place.root / "round" / "catalogue.parquet")
