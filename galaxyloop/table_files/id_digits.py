@@ -34,10 +34,10 @@ class IdDigits:
 
     def __init__(self) -> None:
         """Begin without ids."""
-        self.n_long = 0
-        self.example = 0
+        self._n_long = 0
+        self._example = 0
         self._may_be_rounded = True
-        self._n_odd, self._n_bits, self._divisor = 0, 0.0, 0
+        self._n_big, self._n_odd, self._n_bits, self._divisor = 0, 0, 0.0, 0
         self._may_be_cut = True
         self._n_cut = 0
 
@@ -48,8 +48,8 @@ class IdDigits:
         numbers = _long_numbers(ids)
         if not len(numbers):
             return
-        self.n_long += len(numbers)
-        self.example = int(numbers[0])
+        self._n_long += len(numbers)
+        self._example = self._example or int(numbers[0])
         sizes = np.abs(numbers)
         self._look_for_floats(sizes)
         self._look_for_spreadsheets(sizes)
@@ -59,15 +59,15 @@ class IdDigits:
         enough = self._n_odd >= _MIN_IDS and self._n_bits >= _MIN_BITS
         if self._may_be_rounded and enough and _odd_part(self._divisor) == 1:
             return (
-                f"all {self.n_long} ids above 2^53, such as {self.example}, are multiples of the "
+                f"all {self._n_big} ids above 2^53, such as {self._example}, are multiples of the "
                 "spacing of float64 numbers at their size: they went through floating point and "
                 "lost their last digits; take them from the original table, as text or as whole "
                 "numbers"
             )
         if self._may_be_cut and self._n_cut >= _MIN_IDS:
             return (
-                f"all {self.n_long} ids of more than {_SPREADSHEET_DIGITS} digits, such as "
-                f"{self.example}, end in zeros after the {_SPREADSHEET_DIGITS}th: a spreadsheet "
+                f"all {self._n_long} ids of more than {_SPREADSHEET_DIGITS} digits, such as "
+                f"{self._example}, end in zeros after the {_SPREADSHEET_DIGITS}th: a spreadsheet "
                 "cut them; take them from the original table, as text"
             )
         return ""
@@ -82,6 +82,7 @@ class IdDigits:
         if (zeros < spacing_bits).any():
             self._may_be_rounded = False
             return
+        self._n_big += len(big)
         told = (spacing_bits >= _MIN_SPACING_BITS) & ~_may_be_spectra(big)
         self._n_odd += int((told & (zeros == spacing_bits)).sum())
         self._n_bits += float(spacing_bits[told].sum())

@@ -4,6 +4,7 @@ import glob
 import gzip
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,17 +129,32 @@ def local_file(file: TableFile) -> Iterator[str]:
         return
     with tempfile.NamedTemporaryFile(prefix="galaxyloop-table-") as copy:
         with open_stream(file.uri, file.is_zipped) as source:
-            n_bytes = 0
-            while block := source.read(_BLOCK_BYTES):
-                n_bytes += len(block)
-                if n_bytes > file.max_bytes:
-                    raise NoTableError(
-                        f"{file.uri} is longer than max_table_bytes={file.max_bytes}; raise it if "
-                        "the table is that long, or give parquet, which needs no copy"
-                    )
-                copy.write(block)
+            shutil.copyfileobj(BoundedReader(source, file), copy, _BLOCK_BYTES)
         copy.flush()
         yield copy.name
+
+
+class BoundedReader:
+    """Reads a file up to its ``max_bytes``; a response without end stops there."""
+
+    def __init__(self, source: BinaryFile, file: TableFile) -> None:
+        """Begin at the place where the source stands."""
+        self._source, self._file, self._n_bytes = source, file, 0
+
+    def read(self, size: int = _BLOCK_BYTES) -> bytes:
+        """The next bytes, at most ``size``.
+
+        Raises:
+            NoTableError: there are more than ``max_bytes`` in all.
+        """
+        block: bytes = self._source.read(size)
+        self._n_bytes += len(block)
+        if self._n_bytes > self._file.max_bytes:
+            raise NoTableError(
+                f"{self._file.uri} is longer than max_table_bytes={self._file.max_bytes}; raise it "
+                "if the table is that long, or give parquet, which needs no copy"
+            )
+        return block
 
 
 def _split_part(uri: str) -> tuple[str, str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from galaxyloop.storage import local_path
 from galaxyloop.table_files.batches import Batch, TableColumn, refuse_missing
-from galaxyloop.table_files.places import TableFile, local_file, open_stream
+from galaxyloop.table_files.places import BoundedReader, TableFile, local_file, open_stream
 from galaxyloop.table_files.refusals import NoTableError
 
 _KINDS = {
@@ -111,9 +112,11 @@ def _choose(file: TableFile) -> tuple[int, list[TableColumn]]:
 def _outlines(file: TableFile) -> Iterator[_Outline]:
     """The TABLE elements of a file, each when its first row or its end is met."""
     current: _Outline | None = None
+    is_local = local_path(file.uri) is not None and not file.is_zipped
     try:
         with open_stream(file.uri, file.is_zipped) as opened:
-            for event, element in ElementTree.iterparse(opened, events=("start", "end")):
+            source = opened if is_local else BoundedReader(opened, file)
+            for event, element in ElementTree.iterparse(source, events=("start", "end")):
                 tag = element.tag.rsplit("}", 1)[-1]
                 if event == "start" and tag == "TABLE":
                     current = _Outline((element.get("name", ""), element.get("ID", "")))
