@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from galaxyloop.campaigns import volunteers_questions
 from galaxyloop.decision_tree import DecisionTree
 
 
@@ -21,8 +22,8 @@ def read_candidates(
         tree: the questions.
         galaxies: the survey as it is now: ``id_str``, ``group_id``, ``ra_deg``, ``dec_deg``,
             ``image_digest``. A prediction of another image does not count.
-        votes: ``id_str`` and the tree's answers. A galaxy with a vote on any of its images, that
-            is in its group, has been seen.
+        votes: ``id_str`` and the tree's answers. A galaxy with a volunteer's vote on any of its
+            images, that is in its group, has been seen; an expert's attributes do not count.
 
     Returns:
         ``id_str``, ``ra_deg``, ``dec_deg`` and ``{question}_information_nats``, a row a galaxy.
@@ -32,7 +33,8 @@ def read_candidates(
     files = [pd.read_parquet(path, columns=columns) for path in prediction_files]
     predictions = pd.concat(files or [pd.DataFrame(columns=columns)], ignore_index=True)
     predictions = predictions.drop_duplicates(["id_str", "image_digest"], keep="last")
-    is_voted = votes[list(tree.columns)].sum(axis=1) > 0
+    answers = [c for name in volunteers_questions(tree) for c in tree.question(name).columns]
+    is_voted = votes[answers].sum(axis=1) > 0
     voted = galaxies["id_str"].isin(votes.loc[is_voted, "id_str"])
     seen = galaxies["group_id"].isin(galaxies.loc[voted, "group_id"])
     unseen = galaxies.loc[~seen, ["id_str", "ra_deg", "dec_deg", "image_digest"]]

@@ -36,7 +36,7 @@ class AcquisitionConfig(StrictConfig):
     name: str = "mutual_information"
     """Which acquisition ranks the galaxies; one of ``ACQUISITIONS``."""
     questions: list[str] = field(default_factory=list)
-    """Questions that count for the rank; empty for all of the tree."""
+    """Questions that count for the rank; empty for all that volunteers answer."""
     seed: int = 0
     """Seed of the random acquisition."""
 

@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float64
 
 from galaxyloop.acquisition.config import AcquisitionConfig
+from galaxyloop.campaigns import volunteers_questions
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import UnknownNameError
 
@@ -107,7 +108,7 @@ def _question_names(tree: DecisionTree, config: AcquisitionConfig) -> list[str]:
     for name in config.questions:
         if name not in tree.question_names:
             raise UnknownNameError("question", name, tree.question_names)
-    chosen = config.questions or list(tree.question_names)
+    chosen = config.questions or volunteers_questions(tree)
     return [name for name in tree.question_names if name in chosen]
 
 

@@ -20,7 +20,15 @@ from galaxyloop.campaigns.gz_ukidss import GZ_UKIDSS
 from galaxyloop.decision_tree import DecisionTree, combine_trees
 from galaxyloop.errors import UnknownNameError
 
-__all__ = ["CAMPAIGNS", "Campaign", "Grammar", "Reading", "campaign_tree", "find_campaign"]
+__all__ = [
+    "CAMPAIGNS",
+    "Campaign",
+    "Grammar",
+    "Reading",
+    "campaign_tree",
+    "find_campaign",
+    "volunteers_questions",
+]
 
 CAMPAIGNS: dict[str, Campaign] = {
     "gz2": GZ2,
@@ -60,3 +68,19 @@ def campaign_tree(names: Sequence[str]) -> DecisionTree:
         DecisionTreeError: no name is given, or one is given twice.
     """
     return combine_trees([find_campaign(name).tree for name in names])
+
+
+def volunteers_questions(tree: DecisionTree) -> list[str]:
+    """The questions that volunteers can be asked: all but those of derived campaigns.
+
+    Of a tree that has no others, all.
+    """
+    derived = {
+        question
+        for name, questions in tree.by_campaign.items()
+        if name in CAMPAIGNS and CAMPAIGNS[name].is_derived
+        for question in questions
+    }
+    return [name for name in tree.question_names if name not in derived] or list(
+        tree.question_names
+    )

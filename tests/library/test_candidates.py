@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from galaxyloop.acquisition import read_candidates
+from galaxyloop.acquisition import AcquisitionConfig, rank_galaxies, read_candidates
+from galaxyloop.campaigns import campaign_tree
 from galaxyloop.decision_tree import DecisionTree, Question
 
 TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
@@ -60,3 +61,17 @@ def test_read_candidates__takes_positions_from_the_survey(tmp_path: Path) -> Non
 
 def test_read_candidates__of_nothing_is_an_empty_table() -> None:
     assert len(read_candidates([], TREE, survey(a1="x"), voted())) == 0
+
+
+def test_read_candidates__an_experts_attributes_are_no_volunteers_votes(tmp_path: Path) -> None:
+    tree = campaign_tree(["gz_rings", "efigi"])
+    names = [f"{question}_information_nats" for question in tree.question_names]
+    table = {"id_str": ["a1", "b1"], "image_digest": "x", **dict.fromkeys(names, 0.0)}
+    predictions = pd.DataFrame({**table, names[0]: [0.1, 0.2], names[1]: [9.0, 0.0]})
+    predictions.to_parquet(tmp_path / "p")
+    votes = pd.DataFrame({"id_str": ["a1"], **dict.fromkeys(tree.columns, 0), tree.columns[-1]: 8})
+    candidates = read_candidates([tmp_path / "p"], tree, survey(a1="x", b1="x"), votes)
+    assert candidates["id_str"].tolist() == ["a1", "b1"]
+    ranked = rank_galaxies(candidates, tree, AcquisitionConfig())
+    assert ranked["id_str"].tolist() == ["b1", "a1"]
+    assert ranked["information_nats"].tolist() == [0.2, 0.1]
