@@ -14,6 +14,8 @@ FLOAT_ID = re.compile(r"[+-]?\d+(\.\d*[eE][+-]?\d+|[eE]\+\d+|\.0*)")
 Ids such as 12e5 are left alone: hexadecimal ones look like that."""
 
 _MIN_IDS = 20
+_MIN_ODD = 5
+"""Ids that are no multiples of twice their spacing; ids with more zeros by design have none."""
 _MIN_BITS = 30.0
 """Ids with random last digits are all multiples of their spacings with a chance of 2^-30, 1e-9."""
 _MIN_SPACING_BITS = 3
@@ -26,10 +28,10 @@ class IdDigits:
     """Looks at the ids of a table, some at a time, for signs that their last digits are lost.
 
     A whole number above 2^53 that went through a float64 is a multiple of the spacing of floats at
-    its size: 128 for SDSS's 18 digits. Evidence is that every such id of the table is one, that
-    at least 20 of them are no multiples of twice the spacing, which ids with zeros by design would
-    be, that they have no odd common divisor, and that the chance of it all is below 1e-9. A
-    spreadsheet keeps 15 digits and writes zeros behind them.
+    its size: 128 for SDSS's 18 digits. Ids are held for rounded if all above 2^53 are multiples,
+    at least 20 of them where the spacing is 8 or more, with a chance below 1e-9; and if that is
+    not their design: some are no multiples of twice the spacing, and they share no odd divisor.
+    A spreadsheet keeps 15 digits and writes zeros behind them.
     """
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class IdDigits:
         self._n_long = 0
         self._example = 0
         self._may_be_rounded = True
-        self._n_big, self._n_odd, self._n_bits, self._divisor = 0, 0, 0.0, 0
+        self._n_big, self._n_told, self._n_odd, self._n_bits, self._divisor = 0, 0, 0, 0.0, 0
         self._may_be_cut = True
         self._n_cut = 0
 
@@ -56,8 +58,9 @@ class IdDigits:
 
     def complaint(self) -> str:
         """What happened to the ids, with the remedy; empty if nothing shows."""
-        enough = self._n_odd >= _MIN_IDS and self._n_bits >= _MIN_BITS
-        if self._may_be_rounded and enough and _odd_part(self._divisor) == 1:
+        enough = self._n_told >= _MIN_IDS and self._n_bits >= _MIN_BITS
+        by_design = self._n_odd < _MIN_ODD
+        if self._may_be_rounded and enough and not by_design and _odd_part(self._divisor) == 1:
             return (
                 f"all {self._n_big} ids above 2^53, such as {self._example}, are multiples of the "
                 "spacing of float64 numbers at their size: they went through floating point and "
@@ -84,6 +87,7 @@ class IdDigits:
             return
         self._n_big += len(big)
         told = (spacing_bits >= _MIN_SPACING_BITS) & ~_may_be_spectra(big)
+        self._n_told += int(told.sum())
         self._n_odd += int((told & (zeros == spacing_bits)).sum())
         self._n_bits += float(spacing_bits[told].sum())
         self._divisor = int(np.gcd.reduce(np.append(big, self._divisor)))

@@ -12,7 +12,8 @@ from galaxyloop.errors import ManifestError
 from galaxyloop.surveys import IngestConfig, judge_rows, read_manifest
 from schemas.manifest import judge_manifest
 
-TEXT = st.sampled_from(["a", "b", "", " ", " c", "d "])
+TEXT = st.sampled_from(["a", "b", "", " ", " c", "d ", "5.87e+17", "587.0", " 1e+3"])
+GROUP = st.sampled_from(["g", "h", "5.87e+17"])
 ANGLE = st.sampled_from([np.nan, 0.0, -0.1, 90.0, 90.1, -90.0, 360.0, 361.0, np.inf])
 
 
@@ -29,12 +30,15 @@ def rows_of(**columns: list[object]) -> pd.DataFrame:
 
 
 @settings(max_examples=15, deadline=None)
-@given(rows=st.lists(st.tuples(TEXT, TEXT, ANGLE, ANGLE), min_size=1, max_size=6))
-def test_judge_manifest__agrees_with_the_library(rows: list[tuple[str, str, float, float]]) -> None:
-    frame = pd.DataFrame(rows, columns=["id_str", "image_uri", "ra_deg", "dec_deg"]).assign(
-        survey="s", group_id="g"
+@given(rows=st.lists(st.tuples(TEXT, TEXT, ANGLE, ANGLE, GROUP), min_size=1, max_size=6))
+def test_judge_manifest__agrees_with_the_library(
+    rows: list[tuple[str, str, float, float, str]],
+) -> None:
+    columns = ["id_str", "image_uri", "ra_deg", "dec_deg", "group_id"]
+    frame = pd.DataFrame(rows, columns=columns).assign(survey="s")
+    frame = frame.astype(
+        {"id_str": str, "image_uri": str, "group_id": str, "ra_deg": float, "dec_deg": float}
     )
-    frame = frame.astype({"id_str": str, "image_uri": str, "ra_deg": float, "dec_deg": float})
     frame.index += 10
     found = [
         set(judge(frame)[["row", "column", "value", "reason"]].itertuples(index=False, name=None))

@@ -1,0 +1,369 @@
+"""Manifests in every format, over several files, with packed images; what is refused as a whole."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from galaxyloop.errors import ManifestError
+from galaxyloop.surveys import IngestConfig, Manifest, read_manifest
+from schemas.manifest import judge_manifest
+from tests.library.table_formats import FORMATS, write_as
+
+TOLERANT = IngestConfig(max_reject_rate=1.0)
+BIG_ID = 587722981742084144
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    n = 9
+    return pd.DataFrame(
+        {
+            "id_str": [BIG_ID + i for i in [*range(n - 1), 0]],  # The last is a duplicate.
+            "image_uri": [f"a/{i}.jpg" for i in range(n - 2)] + ["", "s3://b/c.jpg"],
+            "ra": [0.1 * i for i in range(n - 4)] + [361.0, -999.0, 1.0, 2.0],
+            "dec": [-89.9, -91.0, *([1 / 3] * (n - 5)), -999.0, 5.0, 0.0],
+            "group_id": ["", *(["same"] * (n - 1))],
+        }
+    )
+
+
+def read(uri: str | Path, config: IngestConfig = TOLERANT) -> Manifest:
+    return read_manifest(str(uri), config, judge_manifest)
+
+
+def check_same(found: Manifest, expected: Manifest) -> None:
+    pd.testing.assert_frame_equal(found.galaxies, expected.galaxies)
+    pd.testing.assert_frame_equal(found.rejects, expected.rejects)
+    assert found.n_read == expected.n_read
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_read_manifest__gives_the_same_from_every_format(
+    ending: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    write_as(frame, "csv", tmp_path / "m.csv")
+    expected = read(tmp_path / "m.csv")
+    galaxies, rejects = expected.galaxies, expected.rejects
+    assert galaxies["id_str"].tolist() == [str(BIG_ID + i) for i in (0, 2, 3, 4, 6)]
+    assert galaxies["ra_deg"].tolist()[:4] == [0.0, 0.2, 0.30000000000000004, 0.4]
+    assert np.isnan(galaxies["ra_deg"][4])
+    assert np.isnan(galaxies["dec_deg"][4])
+    assert galaxies["group_id"].tolist()[:2] == [str(BIG_ID), "same"]
+    assert rejects[["row", "column"]].to_numpy().tolist() == [
+        [1, "dec"],
+        [5, "ra"],
+        [7, "image_uri"],
+        [8, "id_str"],
+    ]
+    check_same(read(write_as(frame, ending, tmp_path / f"other.{ending}")), expected)
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_read_manifest__gives_the_same_from_several_files(
+    ending: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    expected = read(write_as(frame, ending, tmp_path / f"m.{ending}"))
+    for number, part in enumerate(np.array_split(np.arange(len(frame)), 3)):
+        write_as(frame.iloc[part], ending, tmp_path / f"part-{number}.{ending}")
+    found = read(f"{tmp_path}/part-?.{ending}")
+    check_same(found, expected)
+    assert [Path(file).name for file in found.files] == [f"part-{i}.{ending}" for i in range(3)]
+    assert found.first_rows == (0, 3, 6)
+
+
+def test_read_manifest__resolves_locations_from_the_folder_of_each_file(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        lines = f'id_str,image_uri\n{name}0,i.jpg\n{name}1,./u/../i.jpg\n{name}2,"h_{{g,r}}.fits"\n'
+        (tmp_path / name / "m.csv").write_text(f"{lines}{name}3,/abs.jpg\n{name}4,s3://b/i.jpg\n")
+    galaxies = read(f"{tmp_path}/*/m.csv").galaxies
+    assert galaxies["image_uri"].tolist() == [
+        place
+        for folder in (tmp_path / "x", tmp_path / "y")
+        for place in (
+            f"{folder}/i.jpg",
+            f"{folder}/i.jpg",
+            f"{folder}/h_{{g,r}}.fits",
+            "/abs.jpg",
+            "s3://b/i.jpg",
+        )
+    ]
+
+
+def test_read_manifest__rejects_ids_that_repeat_across_files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id_str,image_uri\nx,1.jpg\ny,2.jpg\n")
+    (tmp_path / "b.csv").write_text("id_str,image_uri\nz,3.jpg\nx,4.jpg\n")
+    manifest = read(f"{tmp_path}/*.csv")
+    assert manifest.galaxies["id_str"].tolist() == ["x", "y", "z"]
+    assert manifest.rejects.iloc[0].tolist() == [3, "x", "id_str", "x", "duplicate"]
+
+
+def test_read_manifest__refuses_files_of_other_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id_str,image_uri\nx,1.jpg\n")
+    (tmp_path / "b.csv").write_text("id_str,image_uri,ra_deg,dec_deg\ny,2.jpg,1,2\n")
+    with pytest.raises(ManifestError, match="a.csv lacks the columns ra_deg, dec_deg; it has: id_"):
+        read(f"{tmp_path}/*.csv")
+
+
+def write_packed(path: Path, ids: list[str], kind: pa.DataType, column: str = "image") -> None:
+    image = {"bytes": b"\xff\xd8 no image", "path": None} if pa.types.is_struct(kind) else b"\xff"
+    table = {
+        "id_str": ids,
+        column: pa.array([image] * len(ids), kind),
+        "ra": np.arange(float(len(ids))),
+        "dec": np.zeros(len(ids)),
+        "smooth-or-featured-gz2_smooth": pa.array([3] * len(ids), pa.int32()),
+    }
+    pq.write_table(pa.table(table), path, row_group_size=2)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.binary(),
+        pa.large_binary(),
+        pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+    ],
+)
+def test_read_manifest__names_the_rows_of_images_in_parquet(
+    kind: pa.DataType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    write_packed(tmp_path / "data" / "train-0.parquet", ["a", "b", "c"], kind)
+    write_packed(tmp_path / "data" / "train-1.parquet", ["d", "e"], kind)
+    monkeypatch.chdir(tmp_path)
+    first, second = (f"{tmp_path}/data/train-{i}.parquet" for i in range(2))
+    galaxies = read("data/train-*.parquet").galaxies
+    assert galaxies["id_str"].tolist() == ["a", "b", "c", "d", "e"]
+    assert galaxies["image_uri"].tolist() == [
+        *(f"{first}#image/{row}" for row in range(3)),
+        *(f"{second}#image/{row}" for row in range(2)),
+    ]
+    assert galaxies["ra_deg"].tolist() == [0.0, 1.0, 2.0, 0.0, 1.0]
+    alone = read("data/train-1.parquet").galaxies["image_uri"].tolist()
+    assert alone == galaxies["image_uri"].tolist()[3:]
+
+
+def test_read_manifest__takes_image_column_and_prefers_image_uri(tmp_path: Path) -> None:
+    write_packed(tmp_path / "m.parquet", ["a", "b"], pa.binary(), "cutout/rgb")
+    with pytest.raises(ManifestError, match="set image_column if cutout/rgb holds encoded images"):
+        read(tmp_path / "m.parquet")
+    config = IngestConfig(image_column="cutout/rgb")
+    uris = read(tmp_path / "m.parquet", config).galaxies["image_uri"].tolist()
+    assert uris == [f"{tmp_path}/m.parquet#cutout/rgb/{row}" for row in range(2)]
+    table = pq.read_table(tmp_path / "m.parquet").append_column("image_uri", [["1.jpg", "2.jpg"]])
+    pq.write_table(table, tmp_path / "m.parquet")
+    assert read(tmp_path / "m.parquet", config).galaxies["image_uri"][0] == f"{tmp_path}/1.jpg"
+
+
+def test_read_manifest__refuses_packed_images_that_could_not_be_found_again(
+    tmp_path: Path,
+) -> None:
+    write_packed(tmp_path / "m.dat", ["a"], pa.binary())
+    with pytest.raises(ManifestError, match=r"m.dat holds images .* name it \*.parquet"):
+        read(tmp_path / "m.dat")
+
+
+def test_read_manifest__loads_no_image(tmp_path: Path) -> None:
+    # Bytes of an image page that are altered are not seen, as they are not read.
+    write_packed(tmp_path / "m.parquet", ["a", "b", "c"], pa.binary())
+    place = pq.ParquetFile(tmp_path / "m.parquet").metadata.row_group(0).column(1)
+    assert place.path_in_schema == "image"
+    whole = bytearray((tmp_path / "m.parquet").read_bytes())
+    start = place.dictionary_page_offset or place.data_page_offset
+    whole[start : start + place.total_compressed_size] = bytes(place.total_compressed_size)
+    (tmp_path / "m.parquet").write_bytes(bytes(whole))
+    assert len(read(tmp_path / "m.parquet").galaxies) == 3
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"),
+    [
+        ("ra_deg", "dec_deg"),
+        ("RA", "DEC"),
+        ("Ra", "Dec"),
+        ("right_ascension", "declination"),
+        ("RAJ2000", "DEJ2000"),
+        ("ALPHA_J2000", "DELTA_J2000"),
+    ],
+)
+def test_read_manifest__knows_the_names_of_positions(ra: str, dec: str, tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(
+        f"iauname,id_str,image_uri,{ra},{dec}\nJ1,1,a.jpg,+10.5,-.5\nJ2,1,b.jpg,1e1,\n"
+    )
+    manifest = read(tmp_path / "m.csv", IngestConfig(id_column="iauname", max_reject_rate=1.0))
+    row = manifest.galaxies.iloc[0]
+    assert [row["id_str"], row["ra_deg"], row["dec_deg"]] == ["J1", 10.5, -0.5]
+    expected = [1, "J2", dec, "", "absent though ra_deg is given"]
+    assert manifest.rejects.iloc[0].tolist() == expected
+
+
+def test_read_manifest__prefers_ra_deg_and_refuses_one_of_a_pair(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("id_str,image_uri,ra,dec,ra_deg,dec_deg\na,a.jpg,1,2,3,4\n")
+    assert read(tmp_path / "m.csv").galaxies["ra_deg"].tolist() == [3.0]
+    (tmp_path / "m.csv").write_text("id_str,image_uri,ra\na,a.jpg,1\n")
+    with pytest.raises(ManifestError, match="has the column ra and of ra and dec not the other"):
+        read(tmp_path / "m.csv")
+    (tmp_path / "m.csv").write_text("id_str,image_uri,RA,Ra,dec\na,a.jpg,1,1,1\n")
+    with pytest.raises(ManifestError, match="RA, Ra, which differ in case only; .* ra_deg"):
+        read(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("ending", ["fits", "vot", "parquet"])
+@pytest.mark.parametrize("unit", ["hr", "rad", "deg"])
+def test_read_manifest__refuses_positions_in_another_unit(
+    ending: str, unit: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"m.{ending}"
+    columns = {"id_str": ["a"], "image_uri": ["a.jpg"], "ra": [1.0], "dec": [2.0]}
+    if ending == "parquet":
+        table = pa.table(columns)
+        fields = [f.with_metadata({"unit": unit}) if f.name == "ra" else f for f in table.schema]
+        pq.write_table(table.cast(pa.schema(fields)), path)
+    else:
+        table = Table(columns)
+        table["ra"].unit = "deg"
+        table.write(path, format="votable" if ending == "vot" else "fits")
+        # astropy writes no hours of angle; others do. The replacement keeps the card's length.
+        old, new = (
+            (f"'deg{' ' * 5}'", f"'{unit:8}'") if ending == "fits" else ('"deg"', f'"{unit}"')
+        )
+        path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
+    if unit == "deg":
+        assert read(path).galaxies["ra_deg"].tolist() == [1.0]
+        return
+    with pytest.raises(ManifestError, match=r"states the unit of ra as '.+'; store decimal degr"):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["ra_hours", "RA_HMS", "dec_rad"])
+def test_read_manifest__refuses_a_table_with_positions_in_another_unit_only(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.csv").write_text(f"id_str,image_uri,{name}\na,a.jpg,1\n")
+    with pytest.raises(ManifestError, match=f"has positions in {name} only; give ra_deg and"):
+        read(tmp_path / "m.csv")
+
+
+def test_read_manifest__rejects_positions_that_are_no_degrees(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(
+        "id_str,image_uri,ra_deg,dec_deg\n"
+        "a,a.jpg,12:34:56.7,-01:02:03\n"
+        "b,a.jpg,12h34m56.7s,1\n"
+        "c,a.jpg,12 34 56,1\n"
+        "d,a.jpg,1e400,1\n"
+        "e,a.jpg,-999,-999.0\n"
+        "f,a.jpg,-99.99,-99\n"
+        "g,a.jpg,-999,10\n"
+        "h,a.jpg,None,--\n"
+    )
+    manifest = read(tmp_path / "m.csv")
+    assert manifest.galaxies["id_str"].tolist() == ["e", "f", "h"]
+    assert manifest.galaxies[["ra_deg", "dec_deg"]].isna().all(axis=None)
+    found = manifest.rejects[["id_str", "value", "reason"]].to_numpy().tolist()
+    assert found == [
+        ["a", "12:34:56.7", "sexagesimal; give decimal degrees"],
+        ["b", "12h34m56.7s", "sexagesimal; give decimal degrees"],
+        ["c", "12 34 56", "sexagesimal; give decimal degrees"],
+        ["d", "1e400", "not a number"],
+        ["g", "", "absent though dec_deg is given"],
+    ]
+
+
+def write_positions(path: Path, ra: np.ndarray, dec: np.ndarray) -> Path:
+    ids = [f"g{i}" for i in range(len(ra))]
+    frame = pd.DataFrame({"id_str": ids, "image_uri": "a.jpg", "ra": ra, "dec": dec})
+    frame.to_parquet(path)
+    return path
+
+
+def test_read_manifest__refuses_positions_that_are_swapped(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ra, dec = random.uniform(120, 250, 50), random.uniform(-5, 60, 50)
+    assert len(read(write_positions(tmp_path / "m.parquet", ra, dec)).galaxies) == 50
+    with pytest.raises(ManifestError, match=r"50 of 50 declinations are beyond 90.*look swapped"):
+        read(write_positions(tmp_path / "m.parquet", dec, ra))
+
+
+def test_read_manifest__warns_of_what_may_be_hours_or_radians(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    random = np.random.default_rng(0)
+    ra = random.uniform(0, 360, 500)
+    dec = np.degrees(np.arcsin(random.uniform(-1, 1, 500)))
+    small_field = random.uniform(0, 1, 500)
+    with caplog.at_level(logging.WARNING, logger="galaxyloop"):
+        read(write_positions(tmp_path / "degrees.parquet", ra, dec))
+        read(write_positions(tmp_path / "field.parquet", 2 + small_field, 1 - small_field))
+        assert caplog.messages == []
+        read(write_positions(tmp_path / "hours.parquet", ra / 15, dec))
+        read(write_positions(tmp_path / "radians.parquet", np.radians(ra), np.radians(dec)))
+    assert len(caplog.messages) == 2
+    assert "would fit hours of right ascension as well as degrees" in caplog.messages[0]
+    assert "if they are radians, multiply by 180 / pi" in caplog.messages[1]
+
+
+def test_read_manifest__refuses_ids_that_lost_digits(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    ids = random.integers(5 * 10**17, 6 * 10**17, 40)
+    frame = pd.DataFrame({"id_str": ids, "image_uri": "a.jpg", "group_id": ids})
+    assert len(read(write_as(frame, "csv", tmp_path / "good.csv")).galaxies) == 40
+    for column in ("id_str", "group_id"):
+        lost = frame.assign(**{column: ids.astype(float).astype(np.int64)})
+        for ending in ("csv", "parquet", "fits"):
+            uri = write_as(lost, ending, tmp_path / f"{column}.{ending}")
+            with pytest.raises(ManifestError, match=f"in column '{column}' all 40 ids above 2"):
+                read(uri)
+
+
+def test_read_manifest__rejects_ids_in_floating_point(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(
+        "id_str,image_uri,group_id\n5.877e+17,a.jpg,\n587722981742084144.0,b.jpg,\n"
+        "a,c.jpg,5.877E+17\n12e5,d.jpg,\n"
+    )
+    manifest = read(tmp_path / "m.csv")
+    assert manifest.galaxies["id_str"].tolist() == ["12e5"]
+    assert manifest.rejects["column"].tolist() == ["id_str", "id_str", "group_id"]
+    assert set(manifest.rejects["reason"]) == {
+        "written as a floating-point number; write all its digits"
+    }
+
+
+def test_read_manifest__refuses_columns_that_are_no_text(tmp_path: Path) -> None:
+    table = pa.table({"id_str": [["a"]], "image_uri": ["a.jpg"]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match=r"holds id_str as list<.*>; store it as text or as nu"):
+        read(tmp_path / "m.parquet")
+    float_groups = pa.table({"id_str": ["a"], "image_uri": ["a.jpg"], "group_id": [5.8e17]})
+    pq.write_table(float_groups, tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match="holds group_id as double, which rounds long ids"):
+        read(tmp_path / "m.parquet")
+
+
+def test_read_manifest__reads_text_of_every_arrow_type(tmp_path: Path) -> None:
+    expected = ["a", "b", "a"]
+    for kind in (pa.large_string(), pa.dictionary(pa.int8(), pa.string())):
+        ids = pa.array(["x", "y", "z"], pa.string()).cast(kind)
+        table = pa.table({"id_str": ids, "image_uri": ["a.jpg"] * 3, "survey": expected})
+        pq.write_table(table, tmp_path / "m.parquet")
+        galaxies = read(tmp_path / "m.parquet").galaxies
+        assert galaxies["id_str"].tolist() == ["x", "y", "z"]
+        assert galaxies["survey"].tolist() == expected
+
+
+def test_read_manifest__reads_a_table_of_hugging_faces_shape(tmp_path: Path) -> None:
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    write_packed(tmp_path / "train-00000-of-00001.parquet", ["J1", "J2"], image)
+    table = pq.read_table(tmp_path / "train-00000-of-00001.parquet")
+    features = {"info": {"features": {"image": {"_type": "Image"}}}}
+    described = table.replace_schema_metadata({"huggingface": json.dumps(features)})
+    pq.write_table(described, tmp_path / "train-00000-of-00001.parquet")
+    galaxies = read(f"{tmp_path}/train-*-of-*.parquet").galaxies
+    assert galaxies["image_uri"].str.endswith(("#image/0", "#image/1")).all()
