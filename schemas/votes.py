@@ -16,6 +16,7 @@ _NOT_NEGATIVE = "votes must be 0 or above; mend the table"
 _WHOLE = "votes must be a whole number; counts are never rounded"
 _REASONS: Mapping[str, str] = MappingProxyType({"not_nullable": _NOT_MISSING})
 """Names of pandera's own checks to a reader's words; our checks carry theirs."""
+_NO_FAILURES = pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
 _TEXT = pd.Series([], dtype="str").dtype
 
 
@@ -55,13 +56,13 @@ def judge_votes(batch: pd.DataFrame, campaign: Campaign) -> pd.DataFrame:
     """
     rows = _find_suspects(batch, campaign)
     if not len(rows):
-        return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
+        return _NO_FAILURES.copy()
     try:
         batch_schema(campaign).validate(batch.iloc[rows].reset_index(drop=True), lazy=True)
     except SchemaErrors as error:
         failures = _failures(error.failure_cases, campaign)
         return failures.assign(row=rows[failures["row"]])
-    return pd.DataFrame({"row": [], "column": [], "value": [], "reason": []})
+    return _NO_FAILURES.copy()
 
 
 def _find_suspects(batch: pd.DataFrame, campaign: Campaign) -> np.ndarray:

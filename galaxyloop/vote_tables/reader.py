@@ -190,6 +190,8 @@ class SourceReader:
         frame = pd.DataFrame(votes.T, columns=list(campaign.tree.columns), copy=False)
         frame.insert(0, "id_str", pd.array(rejects.id_strs, dtype="str"))
         failures = self.judge(frame, campaign)
+        if failures.empty:
+            return
         published = {"id_str": self.layout.id_column, **self.layout.published_counts()}
         cells = failures[["row", "column", "value", "reason"]].itertuples(index=False, name=None)
         for row, column, value, reason in cells:

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandera.errors import SchemaErrors
 
 from galaxyloop.campaigns import CAMPAIGNS, Campaign, find_campaign
 from galaxyloop.errors import VoteTableError
-from schemas.votes import judge_votes
+from schemas.votes import batch_schema, judge_votes
 
 GZ2 = find_campaign("gz2")
 
@@ -48,6 +49,28 @@ def test_judge_votes__fails_exactly_the_cells_that_are_no_counts(cells: list[flo
     assert failed == {
         i for i, cell in enumerate(cells) if not (np.isfinite(cell) and cell >= 0 and cell % 1 == 0)
     }
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 9999), n_galaxies=st.integers(1, 40), n_faults=st.integers(0, 12))
+def test_judge_votes__fails_what_pandera_fails_on_the_whole_batch(
+    seed: int, n_galaxies: int, n_faults: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    batch = batch_of(GZ2, n_galaxies)
+    faults = np.array([-1.0, 0.5, np.nan, np.inf, -np.inf, 2.0**31, -(2.0**40), 1e300, 7.0])
+    for row, column in zip(
+        rng.integers(n_galaxies, size=n_faults), rng.integers(1, 38, n_faults), strict=True
+    ):
+        batch.iloc[row, column] = rng.choice(faults)
+    try:
+        batch_schema(GZ2).validate(batch, lazy=True)
+        expected = []
+    except SchemaErrors as error:
+        cases = error.failure_cases[["index", "column", "failure_case"]]
+        expected = cases.astype(str).to_numpy().tolist()
+    found = judge_votes(batch, GZ2)[["row", "column", "value"]]
+    assert found.astype(str).to_numpy().tolist() == expected
 
 
 @pytest.mark.parametrize(
