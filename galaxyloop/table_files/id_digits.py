@@ -14,9 +14,10 @@ FLOAT_ID = re.compile(r"[+-]?\d+(\.\d*[eE][+-]?\d+|[eE]\+\d+|\.0*)")
 Ids such as 12e5 are left alone: hexadecimal ones look like that."""
 
 _MIN_IDS = 20
+_ENOUGH = 100
 _MIN_ODD = 5
 """Ids that are no multiples of twice their spacing; ids with more zeros by design have none."""
-_MIN_BITS = 30.0
+_MIN_BITS = 30
 """Ids with random last digits are all multiples of their spacings with a chance of 2^-30, 1e-9."""
 _MIN_SPACING_BITS = 3
 _SPREADSHEET_DIGITS = 15
@@ -28,9 +29,9 @@ class IdDigits:
     """Looks at the ids of a table, some at a time, for signs that their last digits are lost.
 
     A whole number above 2^53 that went through a float64 is a multiple of the spacing of floats at
-    its size: 128 for SDSS's 18 digits. Ids are held for rounded if all above 2^53 are multiples,
-    at least 20 of them where the spacing is 8 or more, with a chance below 1e-9; and if that is
-    not their design: some are no multiples of twice the spacing, and they share no odd divisor.
+    its size: 128 for SDSS's 18 digits. Ids are held for rounded if all above 2^53 are multiples, at
+    least 20 different ones where the spacing is 8 or more, with a chance below 1e-9; and if that
+    is not their design: some are no multiples of twice the spacing, and they share no odd divisor.
     A spreadsheet keeps 15 digits and writes zeros behind them.
     """
 
@@ -39,9 +40,11 @@ class IdDigits:
         self._n_long = 0
         self._example = 0
         self._may_be_rounded = True
-        self._n_big, self._n_told, self._n_odd, self._n_bits, self._divisor = 0, 0, 0, 0.0, 0
+        self._n_big, self._divisor = 0, 0
+        self._told: set[int] = set()
+        self._odd: set[int] = set()
         self._may_be_cut = True
-        self._n_cut = 0
+        self._cut: set[int] = set()
 
     def add(self, ids: "pa.Array | pa.ChunkedArray") -> None:
         """Look at some more ids, text or whole numbers."""
@@ -58,8 +61,9 @@ class IdDigits:
 
     def complaint(self) -> str:
         """What happened to the ids, with the remedy; empty if nothing shows."""
-        enough = self._n_told >= _MIN_IDS and self._n_bits >= _MIN_BITS
-        by_design = self._n_odd < _MIN_ODD
+        n_bits = sum(number.bit_length() - 53 for number in self._told)
+        enough = len(self._told) >= _MIN_IDS and n_bits >= _MIN_BITS
+        by_design = len(self._odd) < _MIN_ODD
         if self._may_be_rounded and enough and not by_design and _odd_part(self._divisor) == 1:
             return (
                 f"all {self._n_big} ids above 2^53, such as {self._example}, are multiples of the "
@@ -67,7 +71,7 @@ class IdDigits:
                 "lost their last digits; take them from the original table, as text or as whole "
                 "numbers"
             )
-        if self._may_be_cut and self._n_cut >= _MIN_IDS:
+        if self._may_be_cut and len(self._cut) >= _MIN_IDS:
             return (
                 f"all {self._n_long} ids of more than {_SPREADSHEET_DIGITS} digits, such as "
                 f"{self._example}, end in zeros after the {_SPREADSHEET_DIGITS}th: a spreadsheet "
@@ -87,9 +91,8 @@ class IdDigits:
             return
         self._n_big += len(big)
         told = (spacing_bits >= _MIN_SPACING_BITS) & ~_may_be_spectra(big)
-        self._n_told += int(told.sum())
-        self._n_odd += int((told & (zeros == spacing_bits)).sum())
-        self._n_bits += float(spacing_bits[told].sum())
+        _remember(big[told], self._told)
+        _remember(big[told & (zeros == spacing_bits)], self._odd)
         self._divisor = int(np.gcd.reduce(np.append(big, self._divisor)))
 
     def _look_for_spreadsheets(self, sizes: np.ndarray) -> None:
@@ -102,7 +105,7 @@ class IdDigits:
             self._may_be_cut = False
             return
         is_full = sizes % (behind * 10) != 0
-        self._n_cut += int((is_full & (n_digits >= _SPREADSHEET_DIGITS + _MIN_ZEROS)).sum())
+        _remember(sizes[is_full & (n_digits >= _SPREADSHEET_DIGITS + _MIN_ZEROS)], self._cut)
 
 
 def check_id_digits(
@@ -144,6 +147,12 @@ def _long_numbers(ids: "pa.Array | pa.ChunkedArray") -> np.ndarray:
         return np.zeros(0, np.int64)
     is_long = pc.fill_null(pc.match_substring_regex(ids, _LONG), False)
     return np.asarray(pc.cast(ids.filter(is_long), pa.int64()).to_numpy())
+
+
+def _remember(numbers: np.ndarray, seen: set[int]) -> None:
+    """Keep some different numbers, as a table may have one id many times."""
+    if len(seen) < _ENOUGH:
+        seen.update(np.unique(numbers)[:_ENOUGH].tolist())
 
 
 def _may_be_spectra(sizes: np.ndarray) -> np.ndarray:

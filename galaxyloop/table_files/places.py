@@ -108,8 +108,7 @@ def open_anywhere(file: TableFile) -> Iterator[BinaryFile]:
             yield opened
         return
     with fsspec.open(file.uri, "rb") as opened:
-        on_web = file.uri.startswith(("http://", "https://"))
-        if not on_web or getattr(opened, "details", {}).get("partial"):
+        if local_path(file.uri) is not None or _gives_parts(opened):
             yield opened
             return
     with local_file(file) as path, open(path, "rb") as opened:
@@ -132,6 +131,17 @@ def local_file(file: TableFile) -> Iterator[str]:
             shutil.copyfileobj(BoundedReader(source, file), copy, _BLOCK_BYTES)
         copy.flush()
         yield copy.name
+
+
+def _gives_parts(opened: BinaryFile) -> bool:
+    """Whether a server gives the end of a file without its beginning; some answer with all."""
+    try:
+        opened.seek(-1, os.SEEK_END)
+        opened.read(1)
+        opened.seek(0)
+    except ValueError:
+        return False
+    return True
 
 
 class BoundedReader:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -367,3 +368,17 @@ def test_read_manifest__reads_a_table_of_hugging_faces_shape(tmp_path: Path) -> 
     pq.write_table(described, tmp_path / "train-00000-of-00001.parquet")
     galaxies = read(f"{tmp_path}/train-*-of-*.parquet").galaxies
     assert galaxies["image_uri"].str.endswith(("#image/0", "#image/1")).all()
+
+
+@pytest.mark.skipif("GALAXYLOOP_REAL_DATA" not in os.environ, reason="needs published tables")
+def test_read_manifest__reads_a_published_table_in_every_format(tmp_path: Path) -> None:
+    tables = Path(os.environ["GALAXYLOOP_REAL_DATA"]) / "tables"
+    published = pd.read_csv(tables / "gz2_stripe82_coadd_votes.csv.gz")
+    frame = published.assign(image_uri=[f"{i}.jpg" for i in published["objid"]])
+    config = IngestConfig(id_column="objid")
+    expected = read(write_as(frame, "csv", tmp_path / "m.csv"), config)
+    assert len(expected.galaxies) == 13_836
+    assert expected.galaxies["id_str"].tolist() == published["objid"].astype(str).tolist()
+    np.testing.assert_allclose(expected.galaxies["ra_deg"], published["ra"], atol=1e-12)
+    for ending in ("parquet", "fits.gz", "binary.vot"):
+        check_same(read(write_as(frame, ending, tmp_path / f"m.{ending}"), config), expected)

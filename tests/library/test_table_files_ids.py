@@ -71,6 +71,7 @@ def test_id_digits__sees_ids_that_a_spreadsheet_cut() -> None:
         lambda: (np.arange(1000) + 2**40) << 20,
         lambda: np.arange(1000),
         lambda: through_float(sdss_objects(19)),
+        lambda: np.tile(through_float(sdss_objects(15)), 100),
         lambda: np.zeros(0, np.int64),
     ],
 )

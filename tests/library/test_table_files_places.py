@@ -100,9 +100,14 @@ def test_read_header__takes_a_part_of_each_file_of_a_pattern(
 
 
 class Endless(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without ranges, and at /endless a FITS file that never ends."""
+    """Serves a folder, ranges in /ranges only, and at /endless a file that never ends."""
+
+    n_sent = 0
 
     def do_GET(self) -> None:
+        if self.path.startswith("/ranges/") and "Range" in self.headers:
+            self.send_part()
+            return
         if not self.path.startswith("/endless"):
             super().do_GET()
             return
@@ -115,6 +120,17 @@ class Endless(http.server.SimpleHTTPRequestHandler):
                 self.wfile.write(b" " * 2**16)
         except OSError:
             return
+
+    def send_part(self) -> None:
+        whole = Path(self.translate_path(self.path)).read_bytes()
+        first, last = self.headers["Range"].removeprefix("bytes=").split("-")
+        part = whole[int(first) : int(last) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(whole)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+        Endless.n_sent += len(part)
 
     def log_message(self, *_: object) -> None:
         return
@@ -138,6 +154,16 @@ def test_read_batches__reads_every_format_from_a_server_without_ranges(
     uri = f"{web}/t.{ending}"
     assert read_header(uri) == ["id_str", "n"]
     assert read_ids(uri) == many["id_str"].tolist()
+
+
+def test_read_batches__fetches_only_the_columns_asked_for(tmp_path: Path, web: str) -> None:
+    (tmp_path / "ranges").mkdir()
+    images = [np.random.default_rng(i).bytes(100_000) for i in range(300)]
+    frame = pd.DataFrame({"image": images, "id_str": [f"g{i}" for i in range(300)]})
+    frame.to_parquet(tmp_path / "ranges" / "t.parquet", row_group_size=100)
+    before = Endless.n_sent
+    assert read_ids(f"{web}/ranges/t.parquet") == frame["id_str"].tolist()
+    assert 0 < Endless.n_sent - before < (tmp_path / "ranges" / "t.parquet").stat().st_size
 
 
 def test_read_batches__takes_a_query_for_no_pattern_and_lists_a_folder(
