@@ -1,10 +1,15 @@
-"""One table written in every format that galaxyloop reads."""
+"""One table written in every format that galaxyloop reads, and an object store to put it in."""
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pandas as pd
+import pytest
 from astropy.io import fits
 from astropy.io.votable import from_table
 from astropy.table import Table
@@ -44,3 +49,23 @@ def as_astropy(frame: pd.DataFrame) -> Table:
             for name in frame
         }
     )
+
+
+@contextmanager
+def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 store on this machine, for as long as the block runs."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        # Connections are shared by settings, which do not hold the endpoint.
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        yield fsspec.filesystem("s3", skip_instance_cache=True)
+    finally:
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        server.stop()

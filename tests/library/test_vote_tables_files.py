@@ -25,6 +25,7 @@ from galaxyloop.vote_tables import (
     read_vote_table,
 )
 from schemas.votes import judge_votes
+from tests.library.table_formats import object_store
 
 BIG_ID = 587722981742084144  # more than 2^53: a float would lose its last digits
 
@@ -100,24 +101,13 @@ def test_read_vote_table__reads_from_the_web(table: pd.DataFrame, tmp_path: Path
 def test_read_vote_table__reads_from_an_object_store(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moto = pytest.importorskip("moto.server")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        store = fsspec.filesystem("s3", skip_instance_cache=True)
+    with object_store(monkeypatch) as store:
         store.mkdir("votes-bucket")
         table.to_parquet(tmp_path / "t.parquet", index=False)
         store.put(str(tmp_path / "t.parquet"), "votes-bucket/t.parquet")
         check(read("s3://votes-bucket/t.parquet", tmp_path), table)
         with pytest.raises(VoteTableError, match="there is no file at s3://votes-bucket/no.csv"):
             read("s3://votes-bucket/no.csv", tmp_path / "second")
-    finally:
-        server.stop()
 
 
 def test_read_vote_table__rejects_lines_with_other_numbers_of_cells_in_place(
