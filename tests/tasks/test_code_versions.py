@@ -18,7 +18,7 @@ LIBRARY = Path(__file__).resolve().parents[2] / "galaxyloop"
 SEEN = Path(__file__).with_name("code_versions.json")
 NETWORK = ("checkpoint", "decision_tree", "devices", "dirichlet", "encoders", "heads")
 MODULES: dict[str, tuple[str, ...]] = {
-    "cut_out_chunk": ("cutouts", "images", "shards"),
+    "cut_out_chunk": ("cutouts", "image_files", "images", "shards", "surveys/fingerprints"),
     "pretrain_supervised": (
         *NETWORK,
         *("augment", "objectives", "random_streams", "shards", "splits", "training"),
