@@ -1,12 +1,15 @@
 """Sky positions of a manifest: which columns hold them, and what is no position in degrees."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float64
 
-from galaxyloop.errors import ManifestError
+from galaxyloop.errors import GalaxyloopError, ManifestError
 from galaxyloop.table_files import TableColumn
 
 logger = logging.getLogger("galaxyloop")
@@ -28,38 +31,98 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _SEXAGESIMAL = r"[+-]?\d{1,3}\s*[:hd°\s]\s*\d{1,2}\s*[:m'′\s]\s*\d{1,2}(?:\.\d*)?\s*[s\"″]?"
 _PLACEHOLDER = r"-9{2,}(?:\.(?:0+|9+)?)?"
 _ABSENT = ["", "nan", "null", "none", "<na>", "--"]
+_TEXT_LIKE = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_floating,
+    pa.types.is_decimal,
+    pa.types.is_null,
+)
 _MIN_SWAPPED = 10
 _MIN_TO_WARN = 50
 
 
-def find_positions(columns: Sequence[TableColumn], uri: str) -> dict[str, str]:
-    """The columns of a table that hold right ascension and declination.
+def find_positions(
+    columns: Sequence[TableColumn], uri: str, refuse: type[GalaxyloopError] = ManifestError
+) -> dict[str, str]:
+    """The columns of a table that hold right ascension and declination: the first whole pair.
+
+    Args:
+        columns: the table's.
+        uri: names the table.
+        refuse: the error class.
 
     Returns:
         ``ra_deg`` and ``dec_deg`` to the names that the table has for them; empty if it has none.
 
     Raises:
-        ManifestError: they state another unit than degrees, or one of two is missing.
+        GalaxyloopError: of class ``refuse``: they state another unit than degrees, or one of two
+            is missing.
     """
+    halves: list[dict[str, TableColumn]] = []
     for pair in PAIRS:
         found = {
             name: column
             for name, wanted in zip(("ra_deg", "dec_deg"), pair, strict=True)
-            if (column := _find(columns, wanted, uri)) is not None
+            if (column := _find(columns, wanted, uri, refuse)) is not None
         }
-        # Where ra_deg or dec_deg stands alone, each row is rejected for want of the other.
-        if len(found) == 2 or (found and pair == PAIRS[0]):
-            for column in found.values():
-                _check_unit(column, uri)
-            return {name: column.name for name, column in found.items()}
-        if found:
-            (column,) = found.values()
-            raise ManifestError(
-                f"{uri} has the column {column.name} and of {' and '.join(pair)} not the other; "
-                "give both, named ra_deg and dec_deg, or neither"
-            )
-    _refuse_other_units(columns, uri)
+        if len(found) == 2:
+            return _in_degrees(found, uri, refuse)
+        halves += [found] if found else []
+    if halves:
+        ((name, column),) = halves[0].items()
+        if column.name.casefold() == name:
+            # Where ra_deg or dec_deg stands alone, each row is rejected for want of the other.
+            return _in_degrees(halves[0], uri, refuse)
+        raise refuse(
+            f"{uri} has the column {column.name} and no other that makes a pair of positions with "
+            "it; give both, named ra_deg and dec_deg, or neither"
+        )
+    _refuse_other_units(columns, uri, refuse)
     return {}
+
+
+def degrees(
+    column: "pa.Array | pa.ChunkedArray",
+    name: str,
+    uri: str,
+    refuse: type[GalaxyloopError] = ManifestError,
+) -> Float64[np.ndarray, " row"]:
+    """A column of coordinates as any table stores it, in degrees.
+
+    NaN where a cell is absent, a placeholder such as -999, or no number; ``parse_angles`` tells
+    these apart. A float32 is read as the shortest decimal number that it stands for, as in csv.
+
+    Args:
+        column: numbers or text.
+        name: names the column in errors.
+        uri: names the table in errors.
+        refuse: the error class.
+
+    Raises:
+        GalaxyloopError: of class ``refuse``: the column stores neither numbers nor text.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+        column = column.cast(kind)
+    if pa.types.is_float64(kind) or pa.types.is_integer(kind):
+        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).copy()
+        values[~np.isfinite(values)] = np.nan
+        # Only here can placeholders lie.
+        is_low = values <= -99
+        values[is_low] = _parse(pa.array(values[is_low]).cast(pa.string()))
+        return np.asarray(values)
+    if not any(is_kind(kind) for is_kind in _TEXT_LIKE):
+        raise refuse(f"{uri}: column '{name}' stores {kind}; positions must be decimal degrees")
+    return _parse(column.cast(pa.string()))
+
+
+def _parse(texts: "pa.Array | pa.ChunkedArray") -> np.ndarray:
+    """Text to degrees, NaN where it is none."""
+    cells = pd.Series(pc.fill_null(texts, "").to_pandas(), dtype=str)
+    return parse_angles(cells)[0].to_numpy(np.float64)
 
 
 def parse_angles(cells: pd.Series) -> tuple[pd.Series, list[tuple[pd.Series, str]]]:
@@ -85,7 +148,9 @@ def parse_angles(cells: pd.Series) -> tuple[pd.Series, list[tuple[pd.Series, str
     return pd.Series(values, index=cells.index), broken
 
 
-def check_positions(rows: pd.DataFrame, uri: str) -> None:
+def check_positions(
+    rows: pd.DataFrame, uri: str, refuse: type[GalaxyloopError] = ManifestError
+) -> None:
     """Look at all positions together for coordinates that are swapped or in another unit.
 
     Small fields and strips of the sky look like hours or radians, so of these a warning tells.
@@ -93,15 +158,17 @@ def check_positions(rows: pd.DataFrame, uri: str) -> None:
     Args:
         rows: ``ra_deg`` and ``dec_deg`` as read, before rows are rejected.
         uri: names the table.
+        refuse: the error class.
 
     Raises:
-        ManifestError: most declinations are beyond 90 degrees and no right ascension is.
+        GalaxyloopError: of class ``refuse``: most declinations are beyond 90 degrees
+            and no right ascension is.
     """
     known = rows[["ra_deg", "dec_deg"]].dropna()
     ra, dec = known["ra_deg"].to_numpy(), known["dec_deg"].to_numpy()
     n_beyond = int((np.abs(dec) > 90).sum())
     if len(known) >= _MIN_SWAPPED and 2 * n_beyond > len(known) and (np.abs(ra) <= 90).all():
-        raise ManifestError(
+        raise refuse(
             f"{uri}: {n_beyond} of {len(known)} declinations are beyond 90 degrees, as "
             f"{dec[np.abs(dec) > 90][0]:g}, and all right ascensions are within: the two columns "
             "look swapped; exchange their names"
@@ -124,34 +191,41 @@ def _warn(uri: str, n_known: int, unit: str, remedy: str) -> None:
     )
 
 
-def _find(columns: Sequence[TableColumn], wanted: str, uri: str) -> TableColumn | None:
+def _find(
+    columns: Sequence[TableColumn], wanted: str, uri: str, refuse: type[GalaxyloopError]
+) -> TableColumn | None:
     """The column of a name: as it stands, else in another case."""
     same = [column for column in columns if column.name.casefold() == wanted]
     exact = [column for column in same if column.name == wanted]
     if len(same) > 1 and not exact:
-        raise ManifestError(
+        raise refuse(
             f"{uri} has the columns {', '.join(column.name for column in same)}, which differ in "
             f"case only; name the one with positions {'ra_deg' if 'r' in wanted else 'dec_deg'}"
         )
     return next(iter([*exact, *same]), None)
 
 
-def _check_unit(column: TableColumn, uri: str) -> None:
-    """Refuse a unit that is stated and not degrees."""
-    unit = column.unit.strip("\"'. ").casefold()
-    if unit not in _DEGREES:
-        raise ManifestError(
-            f"{uri} states the unit of {column.name} as {column.unit!r}; store decimal degrees "
-            "(hours times 15, radians times 180 / pi)"
-        )
+def _in_degrees(
+    found: Mapping[str, TableColumn], uri: str, refuse: type[GalaxyloopError]
+) -> dict[str, str]:
+    """The columns' names, if none states a unit that is not degrees."""
+    for column in found.values():
+        if column.unit.strip("\"'. ").casefold() not in _DEGREES:
+            raise refuse(
+                f"{uri} states the unit of {column.name} as {column.unit!r}; store decimal degrees "
+                "(hours times 15, radians times 180 / pi)"
+            )
+    return {name: column.name for name, column in found.items()}
 
 
-def _refuse_other_units(columns: Sequence[TableColumn], uri: str) -> None:
+def _refuse_other_units(
+    columns: Sequence[TableColumn], uri: str, refuse: type[GalaxyloopError]
+) -> None:
     """Refuse a table whose only positions are, by their name, in another unit."""
     for column in columns:
         start, _, unit = column.name.casefold().partition("_")
         if start in ("ra", "dec") and unit in _OTHER_UNITS:
-            raise ManifestError(
+            raise refuse(
                 f"{uri} has positions in {column.name} only; give ra_deg and dec_deg in decimal "
                 f"degrees (hours times 15, radians times 180 / pi), or leave out {column.name}"
             )

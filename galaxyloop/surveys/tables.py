@@ -102,7 +102,7 @@ def _choose_columns(
 ) -> tuple[dict[str, str], bool]:
     """The manifest's names to the table's own, and whether images are packed in the table."""
     kinds = {column.name: column.kind for column in columns}
-    is_packed = "image_uri" not in kinds and _holds_images(kinds.get(image_column))
+    is_packed = "image_uri" not in kinds and holds_images(kinds.get(image_column))
     needed = [id_column] if is_packed else [id_column, "image_uri"]
     missing = [name for name in needed if name not in kinds]
     if missing:
@@ -121,7 +121,7 @@ def _hints(
 ) -> str:
     """Which settings would make the table a manifest."""
     ids = [name for name in kinds if name.casefold() in _KNOWN_IDS]
-    images = [name for name, kind in kinds.items() if _holds_images(kind)]
+    images = [name for name, kind in kinds.items() if holds_images(kind)]
     hints = ""
     if id_column in missing and ids:
         hints += f"; set id_column if one of {', '.join(ids)} names the images"
@@ -132,13 +132,13 @@ def _hints(
     return hints
 
 
-def _holds_images(kind: pa.DataType | None) -> bool:
+def holds_images(kind: pa.DataType | None) -> bool:
     """Whether a column may hold files: bytes, or a struct with bytes."""
     if kind is None:
         return False
     if pa.types.is_struct(kind):
         index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_images(kind.field(index).type)
+        return index >= 0 and holds_images(kind.field(index).type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
