@@ -71,18 +71,18 @@ def _find_suspects(batch: pd.DataFrame, campaign: Campaign) -> np.ndarray:
     if list(batch.columns) != list(kinds) or list(batch.dtypes) != list(kinds.values()):
         return np.arange(len(batch))
     votes = batch.iloc[:, 1:].to_numpy().T
-    has_ids = ~batch["id_str"].isna().to_numpy()
+    has_ids = batch.iloc[:, 0].notna().to_numpy()
     # Column by column: one fits into the processor's cache, the table does not.
-    if has_ids.all() and all(_are_counts(column).all() for column in votes):
+    if has_ids.all() and all(_all_counts(column) for column in votes):
         return np.arange(0)
-    return np.flatnonzero(~(has_ids & np.all([_are_counts(column) for column in votes], axis=0)))
+    is_count = (votes >= 0) & (votes < np.inf) & (votes == np.floor(votes))
+    return np.flatnonzero(~(has_ids & is_count.all(axis=0)))
 
 
-def _are_counts(votes: np.ndarray) -> np.ndarray:
-    """Whether each number is whole and 0 or above; quick, and wrong only beyond int32."""
-    with np.errstate(invalid="ignore"):
-        whole = votes.astype(np.int32)
-    return np.asarray((whole == votes) & (whole >= 0))
+def _all_counts(votes: np.ndarray) -> bool:
+    """Whether all numbers are finite, whole, and 0 or above; NaN is none of it."""
+    is_in_range = votes.min(initial=0) >= 0 and votes.max(initial=0) < np.inf
+    return bool(is_in_range and (votes == np.floor(votes)).all())
 
 
 def _is_whole(votes: "pd.Series[float]") -> "pd.Series[bool]":

@@ -117,8 +117,9 @@ def read_numbers(column: pa.Array, name: str, rejects: BatchRejects, uri: str) -
         return np.full(len(column), np.nan)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     if is_number:
-        if pa.types.is_integer(kind) and not column.null_count:
-            return np.asarray(column.to_numpy().astype(np.float64))
+        is_plain = pa.types.is_integer(kind) or pa.types.is_float64(kind)
+        if is_plain and not column.null_count:
+            return np.asarray(column.to_numpy(), dtype=np.float64)
         numbers = pc.cast(column, pa.float64(), safe=False)
         return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.float64)
     if not _is_text(kind):

@@ -34,7 +34,9 @@ def hash_ids(ids: pa.StringArray) -> UInt64[np.ndarray, " galaxy"]:
     for first in range(0, int(lengths.max(initial=0)), 8):
         is_longer = lengths > first
         rows = slice(None) if is_longer.all() else np.flatnonzero(is_longer)
-        word = words[starts[rows] + first] & _FIRST_BYTES[np.minimum(lengths[rows] - first, 8)]
+        word = words[starts[rows] + first]
+        if (lengths[rows] < first + 8).any():
+            word &= _FIRST_BYTES[np.minimum(lengths[rows] - first, 8)]
         mixed = (hashes[rows] ^ word) * _FACTOR
         hashes[rows] = mixed ^ (mixed >> _HALF)
     return hashes * _FACTOR
@@ -175,16 +177,26 @@ class IdIndex:
         places: Int[np.ndarray, " galaxy"],
         first: int,
     ) -> None:
-        """Put rows from ``first`` on where their searches ended, or on from there."""
+        """Put rows from ``first`` on into free places, or on from there if several want one."""
         rows = np.arange(first, first + len(hashes), dtype=np.uint64)
         cells = ((hashes & _LOW_HALF) << _HALF) | rows
         while len(cells):
-            free = np.flatnonzero(self._cells[places] == _EMPTY)
-            self._cells[places[free]] = cells[free]
+            self._cells[places] = cells
             # Of several that took the same place, the last has it.
             left = np.flatnonzero(self._cells[places] != cells)
-            hashes, cells, places = hashes[left], cells[left], places[left]
-            places = self._step(places, hashes)
+            hashes, cells = hashes[left], cells[left]
+            places = self._find_free(places[left], hashes)
+
+    def _find_free(
+        self, places: Int[np.ndarray, " galaxy"], hashes: UInt64[np.ndarray, " galaxy"]
+    ) -> Int[np.ndarray, " galaxy"]:
+        """The next free place of each, from these on."""
+        taken = np.arange(len(places))
+        while True:
+            taken = taken[np.flatnonzero(self._cells[places[taken]] != _EMPTY)]
+            if not len(taken):
+                return places
+            places[taken] = self._step(places[taken], hashes[taken])
 
     def _are(
         self, rows: Int[np.ndarray, " galaxy"], ids: pa.StringArray
@@ -216,4 +228,5 @@ class IdIndex:
         self._cells = np.full(n_cells, _EMPTY)
         for first in range(0, len(self.ids), _ROWS_AT_ONCE):
             hashes = np.fromfile(self._hashes, np.uint64, _ROWS_AT_ONCE, offset=8 * first)
-            self._insert(hashes, self._first_places(hashes), first)
+            places = self._find_free(self._first_places(hashes), hashes)
+            self._insert(hashes, places, first)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,11 @@ class SourceReader:
     n_tolerated: Counter[str] = field(default_factory=Counter)
     n_set_aside: Counter[str] = field(default_factory=Counter)
     digits: IdDigits = field(default_factory=IdDigits)
+
+    @cached_property
+    def answers(self) -> "pd.Index[str]":
+        """Answer columns of the tree."""
+        return pd.Index(self.layout.campaign.tree.columns)
 
     def read(self) -> Iterator[AcceptedVotes]:
         """Stream the whole table.
@@ -155,8 +161,9 @@ class SourceReader:
             name: read_numbers(batch.table.column(name), name, rejects, uri)
             for name in layout.number_columns
         }
-        is_absent = find_absent(layout, numbers, rejects)
-        if is_absent.any():
+        # A galaxy that is not in the campaign has no cell at all, so not the first answer's either.
+        may_be_absent = np.isnan(numbers[layout.number_columns[0]]).any()
+        if may_be_absent and (is_absent := find_absent(layout, numbers, rejects)).any():
             self.n_absent += int(is_absent.sum())
             rejects = rejects.without(is_absent)
             numbers = {name: cells[~is_absent] for name, cells in numbers.items()}
@@ -187,8 +194,9 @@ class SourceReader:
         """Hand the cells to the judge; its failures name the published columns."""
         campaign = self.layout.campaign
         votes = np.stack([counts.votes[column] for column in campaign.tree.columns])
-        frame = pd.DataFrame(votes.T, columns=list(campaign.tree.columns), copy=False)
-        frame.insert(0, "id_str", pd.array(rejects.id_strs, dtype="str"))
+        frame = pd.DataFrame(votes.T, columns=self.answers, copy=False)
+        # Duplicates are not looked for, as that costs more than all else here.
+        frame.insert(0, "id_str", pd.array(rejects.id_strs, dtype="str"), allow_duplicates=True)
         failures = self.judge(frame, campaign)
         if failures.empty:
             return
