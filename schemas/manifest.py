@@ -7,8 +7,8 @@ from pandera.errors import SchemaErrors
 from pandera.typing.pandas import Series
 
 from galaxyloop.errors import ManifestError
-from galaxyloop.surveys.manifest import FLOAT_REASON
-from galaxyloop.table_files import FLOAT_ID
+from galaxyloop.surveys.manifest import CONTROL_REASON, FLOAT_REASON, MISSING_REASON
+from galaxyloop.table_files import CONTROL_CHARACTER, FLOAT_ID, MISSING_IDS
 
 _COLUMNS = ["id_str", "image_uri", "ra_deg", "dec_deg", "survey", "group_id"]
 
@@ -39,6 +39,14 @@ class ManifestRows(pa.DataFrameModel):
     @pa.check("id_str", error="spaces around it")
     def _is_trimmed(cls, text: Series[str]) -> "pd.Series[bool]":
         return (text.str.strip() == text) | (text.str.strip() == "")
+
+    @pa.check("id_str", error=MISSING_REASON)
+    def _is_no_word_for_none(cls, text: Series[str]) -> "pd.Series[bool]":
+        return ~text.str.strip().str.casefold().isin(MISSING_IDS - {""})
+
+    @pa.check("id_str", "group_id", error=CONTROL_REASON)
+    def _is_printable(cls, text: Series[str]) -> "pd.Series[bool]":
+        return ~text.str.contains(CONTROL_CHARACTER)
 
     @pa.check("id_str", "group_id", error=FLOAT_REASON)
     def _has_all_digits(cls, text: Series[str]) -> "pd.Series[bool]":

@@ -14,13 +14,15 @@ from galaxyloop.errors import ManifestError, TooManyRejectsError
 from galaxyloop.storage import local_path
 from galaxyloop.surveys.positions import check_positions, parse_angles
 from galaxyloop.surveys.tables import N_COLUMNS_REASON, ManifestText, read_manifest_text
-from galaxyloop.table_files import FLOAT_ID
+from galaxyloop.table_files import CONTROL_CHARACTER, FLOAT_ID, MISSING_IDS
 
 FINGERPRINTS = ("content", "stat", "uri")
 MAX_GROUP_RADIUS_ARCSEC = 60.0
 """Farther apart are neighbours on the sky, not one galaxy measured twice."""
 REJECT_COLUMNS = ["row", "id_str", "column", "value", "reason"]
 FLOAT_REASON = "written as a floating-point number; write all its digits"
+MISSING_REASON = "a word for a missing id; give every image one"
+CONTROL_REASON = "holds a line end or another control character; remove it"
 
 ManifestJudge = Callable[[pd.DataFrame], pd.DataFrame]
 """Takes manifest rows; returns ``row, column, value, reason`` of those to be rejected."""
@@ -107,10 +109,16 @@ def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
         ``row`` (the index), ``column, value, reason`` of every broken rule.
     """
     ra, dec, trimmed = rows["ra_deg"], rows["dec_deg"], rows["id_str"].str.strip()
+    is_word = trimmed.str.casefold().isin(MISSING_IDS - {""})
     rules = [
         ("id_str", trimmed.eq(""), "empty"),
+        ("id_str", is_word, MISSING_REASON),
         ("id_str", trimmed.ne(rows["id_str"]) & trimmed.ne(""), "spaces around it"),
         ("id_str", trimmed.str.fullmatch(FLOAT_ID.pattern), FLOAT_REASON),
+        *(
+            (name, rows[name].str.contains(CONTROL_CHARACTER), CONTROL_REASON)
+            for name in ("id_str", "group_id")
+        ),
         ("group_id", rows["group_id"].str.strip().str.fullmatch(FLOAT_ID.pattern), FLOAT_REASON),
         ("image_uri", rows["image_uri"].str.strip().eq(""), "empty"),
         ("ra_deg", ra.notna() & ~((ra >= 0) & (ra <= 360)), "outside [0, 360]"),
@@ -178,7 +186,8 @@ def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]
         ]
     for name, default in (("survey", survey), ("group_id", rows["id_str"])):
         cells = text[name].astype(str) if name in text else pd.Series("", index=rows.index)
-        rows[name] = cells.where(cells.str.strip() != "", default)
+        is_absent = cells.str.strip().str.casefold().isin(MISSING_IDS)
+        rows[name] = cells.mask(is_absent, default)
     return rows, pd.concat(unreadable, ignore_index=True)
 
 

@@ -68,13 +68,13 @@ def find_positions(
             if (column := _find(columns, wanted, uri, refuse)) is not None
         }
         if len(found) == 2:
-            return _in_degrees(found, uri, refuse)
+            return in_degrees(found, uri, refuse)
         halves += [found] if found else []
     if halves:
         ((name, column),) = halves[0].items()
         if column.name.casefold() == name:
             # Where ra_deg or dec_deg stands alone, each row is rejected for want of the other.
-            return _in_degrees(halves[0], uri, refuse)
+            return in_degrees(halves[0], uri, refuse)
         raise refuse(
             f"{uri} has the column {column.name} and no other that makes a pair of positions with "
             "it; give both, named ra_deg and dec_deg, or neither"
@@ -205,10 +205,14 @@ def _find(
     return next(iter([*exact, *same]), None)
 
 
-def _in_degrees(
+def in_degrees(
     found: Mapping[str, TableColumn], uri: str, refuse: type[GalaxyloopError]
 ) -> dict[str, str]:
-    """The columns' names, if none states a unit that is not degrees."""
+    """The columns' names, if none states a unit that is not degrees.
+
+    Raises:
+        GalaxyloopError: of class ``refuse``: one does.
+    """
     for column in found.values():
         if column.unit.strip("\"'. ").casefold() not in _DEGREES:
             raise refuse(

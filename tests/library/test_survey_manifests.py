@@ -83,6 +83,26 @@ def test_read_manifest__rejects_each_bad_row_with_its_number_and_reason(tmp_path
     assert manifest.n_read == 13
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", " None", "null", "<NA>"])
+def test_read_manifest__takes_no_word_for_a_missing_id(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f"id_str,image_uri,group_id\n{word},a.jpg,g\nnano,b.jpg,{word}\n")
+    manifest = read_manifest(str(path), TOLERANT)
+    assert manifest.rejects["reason"].tolist() == ["a word for a missing id; give every image one"]
+    assert manifest.galaxies["id_str"].tolist() == ["nano"]
+    assert manifest.galaxies["group_id"].tolist() == ["nano"]
+
+
+def test_read_manifest__rejects_control_characters_in_ids(tmp_path: Path) -> None:
+    names = ["a\nb", "a\tb", "a\x00b", "a\u2028b", "b"]
+    table = pd.DataFrame({"id_str": names, "image_uri": "a.jpg", "group_id": [*["g"] * 4, "g\x1b"]})
+    table.to_parquet(tmp_path / "m.parquet")
+    rejects = read_manifest(str(tmp_path / "m.parquet"), TOLERANT).rejects
+    assert rejects["id_str"].tolist() == names
+    assert rejects["column"].tolist() == [*["id_str"] * 4, "group_id"]
+    assert set(rejects["reason"]) == {"holds a line end or another control character; remove it"}
+
+
 def test_read_manifest__stops_when_too_many_rows_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("id_str,image_uri\na,a.jpg\na,b.jpg\na,c.jpg\n")

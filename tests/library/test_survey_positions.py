@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from galaxyloop.errors import ManifestError
+from galaxyloop.errors import ManifestError, VoteTableError
 from galaxyloop.surveys import IngestConfig, Manifest, read_manifest
+from galaxyloop.surveys.positions import degrees
 from schemas.manifest import judge_manifest
 
 TOLERANT = IngestConfig(max_reject_rate=1.0)
@@ -47,8 +48,12 @@ def test_read_manifest__prefers_ra_deg_and_refuses_one_of_a_pair(tmp_path: Path)
     (tmp_path / "m.csv").write_text("id_str,image_uri,ra,dec,ra_deg,dec_deg\na,a.jpg,1,2,3,4\n")
     assert read(tmp_path / "m.csv").galaxies["ra_deg"].tolist() == [3.0]
     (tmp_path / "m.csv").write_text("id_str,image_uri,ra\na,a.jpg,1\n")
-    with pytest.raises(ManifestError, match="has the column ra and of ra and dec not the other"):
+    with pytest.raises(ManifestError, match="has the column ra and no other that makes a pair"):
         read(tmp_path / "m.csv")
+    for lone in ("ra", "ra_deg", "DEC"):
+        (tmp_path / "m.csv").write_text(f"id_str,image_uri,{lone},RAJ2000,DEJ2000\na,a.jpg,1,5,6\n")
+        row = read(tmp_path / "m.csv").galaxies.iloc[0]
+        assert (row["ra_deg"], row["dec_deg"]) == (5.0, 6.0)
     (tmp_path / "m.csv").write_text("id_str,image_uri,RA,Ra,dec\na,a.jpg,1,1,1\n")
     with pytest.raises(ManifestError, match="RA, Ra, which differ in case only; .* ra_deg"):
         read(tmp_path / "m.csv")
@@ -146,3 +151,24 @@ def test_read_manifest__warns_of_what_may_be_hours_or_radians(
     assert len(caplog.messages) == 2
     assert "would fit hours of right ascension as well as degrees" in caplog.messages[0]
     assert "if they are radians, multiply by 180 / pi" in caplog.messages[1]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.float64(), pa.float32(), pa.int32()]
+)
+def test_degrees__reads_the_same_from_every_type(kind: pa.DataType) -> None:
+    cells = ["10", "-5", None, "-999", "-99", "0"]
+    if not pa.types.is_integer(kind):
+        cells += ["0.1", "-9999.0", "nan", "inf"]
+    column = pa.array(cells).cast(kind)
+    expected = [10, -5, np.nan, np.nan, np.nan, 0, 0.1, np.nan, np.nan, np.nan][: len(cells)]
+    for form in (column, column.dictionary_encode(), pa.chunked_array([column[:3], column[3:]])):
+        np.testing.assert_array_equal(degrees(form, "ra", "t"), np.array(expected, float))
+
+
+def test_degrees__takes_no_other_text_and_refuses_what_is_no_cell() -> None:
+    text = pa.array(["12:34:56.7", "ten", "", " 1e1 ", "1_0"])
+    np.testing.assert_array_equal(degrees(text, "ra", "t"), [np.nan, np.nan, np.nan, 10, np.nan])
+    assert len(degrees(pa.array([], pa.null()), "ra", "t")) == 0
+    with pytest.raises(VoteTableError, match="t: column 'ra' stores list.*decimal degrees"):
+        degrees(pa.array([[1.0]]), "ra", "t", VoteTableError)

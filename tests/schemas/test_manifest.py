@@ -13,7 +13,8 @@ from galaxyloop.surveys import IngestConfig, judge_rows, read_manifest
 from schemas.manifest import judge_manifest
 
 TEXT = st.sampled_from(["a", "b", "", " ", " c", "d ", "5.87e+17", "587.0", " 1e+3"])
-GROUP = st.sampled_from(["g", "h", "5.87e+17"])
+TEXT |= st.sampled_from(["nan", " NaN", "None", "null", "<NA>", "a\nb", "a\x00", "\u2028", "naN1"])
+GROUP = st.sampled_from(["g", "h", "5.87e+17", "g\th"])
 ANGLE = st.sampled_from([np.nan, 0.0, -0.1, 90.0, 90.1, -90.0, 360.0, 361.0, np.inf])
 
 
@@ -29,7 +30,7 @@ def rows_of(**columns: list[object]) -> pd.DataFrame:
     return pd.DataFrame(good | columns)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=st.lists(st.tuples(TEXT, TEXT, ANGLE, ANGLE, GROUP), min_size=1, max_size=6))
 def test_judge_manifest__agrees_with_the_library(
     rows: list[tuple[str, str, float, float, str]],
