@@ -1,6 +1,8 @@
 """What a cutout service is asked for, and how gently."""
 
 import dataclasses
+import hashlib
+import json
 import re
 import string
 from dataclasses import dataclass, field
@@ -19,7 +21,8 @@ PLACEHOLDERS = (
 )
 _WRITTEN_SECRET = re.compile(r"[?&](api_?key|key|token|password|secret)=[^{&]", re.IGNORECASE)
 _AT_LEAST_ONE = (
-    *("size_px", "n_connections", "n_attempts", "max_image_bytes", "max_failures_in_a_row"),
+    *("size_px", "n_connections", "n_attempts", "max_image_bytes"),
+    *("max_failures_in_a_row", "max_same_rejects"),
 )
 _ABOVE_ZERO = (
     *("min_pixel_scale_arcsec", "max_pixel_scale_arcsec", "requests_per_s"),
@@ -74,6 +77,10 @@ class CutoutServiceConfig(StrictConfig):
     """A longer answer is cut off and rejected."""
     max_failures_in_a_row: int = 20
     """So many galaxies one after another that fail for passing reasons end the run."""
+    max_same_rejects: int = 20
+    """So many galaxies one after another that are refused for one and the same reason end the
+    run, as long as no image has come with these settings: a slip of the pen must not cost the
+    service a request for every galaxy."""
     max_reject_rate: float = 0.05
     """Share of galaxies without an image, for whatever reason, above which the run is an error,
     from 0 to 1."""
@@ -148,6 +155,11 @@ class CutoutServiceConfig(StrictConfig):
             return settings | {"pixel_scale_arcsec": service.pixel_scale_arcsec}
         names = ("size_columns", "size_factors", "min_pixel_scale_arcsec", "max_pixel_scale_arcsec")
         return settings | {name: getattr(self, name) for name in names}
+
+    def checks_digest(self) -> str:
+        """Changes with what decides, besides the request, whether an image is refused."""
+        checks = {"colour": self.colour.to_dict(), "max_image_bytes": self.max_image_bytes}
+        return hashlib.sha256(json.dumps(checks, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def placeholders(url_template: str) -> list[str]:

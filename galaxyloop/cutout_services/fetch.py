@@ -16,8 +16,9 @@ from galaxyloop.cutout_services.addresses import REJECT_COLUMNS, CutoutRequest, 
 from galaxyloop.cutout_services.answers import FAILED, FETCHED, REJECTED, Answer
 from galaxyloop.cutout_services.client import ask_all
 from galaxyloop.cutout_services.config import CutoutServiceConfig
+from galaxyloop.cutout_services.guard import RunGuard
 from galaxyloop.cutout_services.output import IMAGES, OutputFolder, file_name
-from galaxyloop.errors import StorageError, TooManyRejectsError
+from galaxyloop.errors import TooManyRejectsError
 
 MANIFEST = "manifest.csv"
 REJECTS = "rejects.csv"
@@ -64,8 +65,8 @@ def fetch_cutouts(
         directory: folder or address; locally only one process at a time may fill it.
 
     Raises:
-        ConfigError: no service is named, its login is not set, or the directory holds images of
-            another request.
+        ConfigError: no service is named, its login is not set, the directory holds images of
+            another request, or the first ``max_same_rejects`` answers are refused alike.
         ManifestError: a column is missing.
         CutoutServiceError: the service refuses the login.
         StorageError: the service or the storage fails, or another process fills the directory.
@@ -76,6 +77,7 @@ def fetch_cutouts(
     with OutputFolder(str(directory), config.request_settings()) as folder:
         done = _find_done(requests, folder, config)
         todo = [request for request in requests if request.id_str not in done]
+        todo.sort(key=lambda request: _failed_at(folder.record.last.get(request.id_str)))
         n_requests = _fetch(todo, config, folder)
         lines = [folder.record.last[request.id_str] for request in requests]
         rejects = _rejects(lines, unusable)
@@ -94,13 +96,14 @@ def _find_done(
     requests: Sequence[CutoutRequest], folder: OutputFolder, config: CutoutServiceConfig
 ) -> set[str]:
     """Ids that need not be asked for: their image lies there, or was refused for good."""
-    sizes = folder.image_sizes()
+    sizes, checks = folder.image_sizes(), config.checks_digest()
     done = set()
     for request in requests:
         line = folder.record.last.get(request.id_str)
         if line is None or line["url"] != request.url:
             continue
-        if line["outcome"] == REJECTED and not config.retry_rejected:
+        is_same_check = line.get("checks") in ("", checks)
+        if line["outcome"] == REJECTED and is_same_check and not config.retry_rejected:
             done.add(request.id_str)
         if line["outcome"] == FETCHED and sizes.get(line["file"]) == line["n_bytes"]:
             known, n_bytes = line["sha256"], line["n_bytes"]
@@ -109,20 +112,26 @@ def _find_done(
     return done
 
 
+def _failed_at(line: dict[str, Any] | None) -> str:
+    """When asking for a galaxy last failed; empty, so first in order, if it did not."""
+    return str(line["fetched_at"]) if line is not None and line["outcome"] == FAILED else ""
+
+
 def _fetch(todo: list[CutoutRequest], config: CutoutServiceConfig, folder: OutputFolder) -> int:
     """Ask, and keep what comes; the number of requests sent."""
-    n_requests = n_failures_in_a_row = 0
+    checks, n_requests = config.checks_digest(), 0
+    known = folder.record.last.values()
+    guard = RunGuard(
+        config,
+        has_images=any(
+            line["outcome"] == FETCHED and line.get("checks") == checks for line in known
+        ),
+    )
     with closing(_shown(todo, config)) as answers:
         for request, answer in answers:
-            folder.keep(_line(request, answer), answer.content)
+            folder.keep(_line(request, answer, checks), answer.content)
             n_requests += answer.n_attempts
-            n_failures_in_a_row = n_failures_in_a_row + 1 if answer.outcome == FAILED else 0
-            if n_failures_in_a_row >= config.max_failures_in_a_row:
-                raise StorageError(
-                    f"the last {n_failures_in_a_row} galaxies all failed, which is "
-                    f"max_failures_in_a_row; the last: {answer.reason} {answer.value}".rstrip()
-                    + "; see whether the service is well, and run again later: what came is kept"
-                )
+            guard.judge(answer)
     return n_requests
 
 
@@ -134,9 +143,10 @@ def _shown(
         yield from tqdm(answers, "images", len(todo), disable=None)
 
 
-def _line(request: CutoutRequest, answer: Answer) -> dict[str, object]:
-    """What the record says of an answer."""
+def _line(request: CutoutRequest, answer: Answer, checks: str) -> dict[str, object]:
+    """What the record says of an answer; with which checks, if it got as far as that."""
     is_fetched = answer.outcome == FETCHED
+    is_checked = answer.status is not None and 200 <= answer.status < 300
     place = f"{IMAGES}/{file_name(request.id_str, answer.suffix)}"
     return {
         "id_str": request.id_str,
@@ -151,6 +161,7 @@ def _line(request: CutoutRequest, answer: Answer) -> dict[str, object]:
         "file": place if is_fetched else "",
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "n_attempts": answer.n_attempts,
+        "checks": checks if is_checked else "",
     }
 
 

@@ -10,7 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pandas as pd
 
+from galaxyloop.cutout_services import CutoutServiceConfig
 from tests.library.image_files import galaxy_pixels, jpeg_bytes
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
@@ -163,3 +165,25 @@ def start_endless(handler: BaseHTTPRequestHandler) -> None:
 
 def black_image(side: int) -> bytes:
     return jpeg_bytes(np.zeros((side, side, 3), np.uint8))
+
+
+def quick_config(server: CutoutServer, **settings: object) -> CutoutServiceConfig:
+    """A config that loses no time; every galaxy may fail."""
+    return CutoutServiceConfig.from_dict(
+        {
+            "url_template": server.url_template,
+            "size_px": 64,
+            "requests_per_s": 200,
+            "wait_s": 0.01,
+            "timeout_s": 0.4,
+            "n_attempts": 2,
+            "max_image_bytes": 300_000,
+            "max_reject_rate": 1.0,
+        }
+        | settings
+    )
+
+
+def galaxies(*ids: str) -> pd.DataFrame:
+    positions = np.arange(len(ids), dtype=float)
+    return pd.DataFrame({"id_str": ids, "ra_deg": positions, "dec_deg": -positions})

@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from pathlib import Path
 
 import boto3
+import numpy as np
 import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
@@ -18,7 +20,7 @@ from moto.server import ThreadedMotoServer
 from galaxyloop.cli import main
 from galaxyloop.cutout_services import CutoutServiceConfig, fetch_cutouts
 from galaxyloop.errors import ConfigError, StorageError
-from tests.library.cutout_server import CutoutServer, fails, galaxy_image, running_server
+from tests.library.cutout_server import CutoutServer, fails, galaxy_image, running_server, sends
 
 
 @pytest.fixture
@@ -167,6 +169,37 @@ def test_fetch_cutouts__asks_refused_galaxies_again_only_if_told(
     assert (again.n_requests, again.n_rejected) == (0, 1)
     told = fetch_cutouts(galaxies(3), quick(server, retry_rejected=True), tmp_path)
     assert (told.n_requests, told.n_rejected, told.n_fetched) == (1, 0, 1)
+
+
+def test_fetch_cutouts__asks_again_what_other_checks_refused(
+    server: CutoutServer, tmp_path: Path
+) -> None:
+    """Only the answers that were checked: what is absent stays so whatever the settings."""
+    server.behave("g0", fails(404))
+    narrow = quick(server, max_image_bytes=100)
+    assert fetch_cutouts(galaxies(3), narrow, tmp_path).n_rejected == 3
+    assert fetch_cutouts(galaxies(3), narrow, tmp_path).n_requests == 0
+    server.asked.clear()
+    summary = fetch_cutouts(galaxies(3), quick(server), tmp_path)
+    assert server.asked == ["g1", "g2"]
+    assert (summary.n_fetched, summary.n_rejected) == (2, 1)
+    assert fetch_cutouts(galaxies(3), narrow, tmp_path).n_resumed == 2
+
+
+def test_fetch_cutouts__asks_again_after_a_wrong_colour(
+    server: CutoutServer, tmp_path: Path
+) -> None:
+    cube = np.random.default_rng(1).normal(1, 0.1, (3, 64, 64)).astype(np.float32)
+    file = BytesIO()
+    fits = pytest.importorskip("astropy.io.fits")
+    fits.PrimaryHDU(cube, fits.Header({"BANDS": "grz"})).writeto(file)
+    for i in range(5):
+        server.behave(f"g{i}", sends(file.getvalue(), "image/fits"))
+    wrong = quick(server, colour={"bands": ["i"]}, max_same_rejects=3)
+    with pytest.raises(ConfigError, match=r"no band 'i'.* colour"):
+        fetch_cutouts(galaxies(5), wrong, tmp_path)
+    right = quick(server, colour={"bands": ["g", "r", "z"]})
+    assert fetch_cutouts(galaxies(5), right, tmp_path).n_fetched == 5
 
 
 @pytest.mark.parametrize(
