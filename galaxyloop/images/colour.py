@@ -94,8 +94,8 @@ class ColourConfig(StrictConfig):
         for name in ("bands", "hdus"):
             names = getattr(self, name)
             require(
-                all(names) and len(set(names)) == len(names),
-                f"{name} must be names, each once, got {names}",
+                all(names) and len({each.casefold() for each in names}) == len(names),
+                f"{name} must be names, each once whatever the case, got {names}",
             )
         require(
             all(0 < scale <= 1e30 for scale in self.scales),

@@ -131,25 +131,39 @@ def _read_part(part: ImagePart, bounds: ImageBounds, hdus: Sequence[str]) -> dic
 def _pick_bands(names: list[str], recipe: Recipe) -> list[str]:
     """Which of the bands there are the recipe wants, blue to red."""
     if recipe.bands:
-        return [_find_band(wanted, names) for wanted in recipe.bands]
+        return _find_bands(recipe.bands, names)
     if len(names) > recipe.max_bands:
         raise ImageRejectedError(
             f"more than {recipe.max_bands} bands; name them in colour.bands",
             f"bands are {', '.join(names[:26])}",
         )
     letters = [_letter(name) for name in names]
-    if len(set(letters)) == len(names) and set(letters) <= set(_BLUE_TO_RED):
+    if all(letters) and len(set(letters)) == len(names):
         order = sorted(range(len(names)), key=lambda i: _BLUE_TO_RED.index(letters[i]))
         return [names[i] for i in order]
     return names
 
 
+def _find_bands(wanted: Sequence[str], names: list[str]) -> list[str]:
+    """The bands of those names, each another one."""
+    takers: dict[str, str] = {}
+    for band in wanted:
+        name = _find_band(band, names)
+        if name in takers:
+            raise ImageRejectedError(
+                "two of colour.bands are one band of the image",
+                f"{takers[name]}, {band} are {name}",
+            )
+        takers[name] = band
+    return list(takers)
+
+
 def _find_band(wanted: str, names: list[str]) -> str:
-    """The band of that name: as written, but for case, or by its last word (HSC-G is g)."""
+    """The band of that name: as written, but for case, or of the same letter (HSC-G is g)."""
     if wanted in names:
         return wanted
     for simplify in (str.casefold, _letter):
-        found = [name for name in names if simplify(name) == simplify(wanted)]
+        found = [name for name in names if simplify(name) == simplify(wanted) != ""]
         if len(found) == 1:
             return found[0]
     raise ImageRejectedError(
@@ -158,5 +172,7 @@ def _find_band(wanted: str, names: list[str]) -> str:
 
 
 def _letter(name: str) -> str:
-    """Last word of a filter's name, without a version: HSC-R2 is r."""
-    return re.split(r"[^a-z0-9]+", name.casefold())[-1].rstrip("0123456789")
+    """The known band that a filter's name ends in, without a version: HSC-R2 is r, W1 is none."""
+    word = re.split(r"[^a-z0-9]+", name.casefold())[-1]
+    letter = word[0] if re.fullmatch(r"[a-z][0-9]", word) else word
+    return letter if letter in _BLUE_TO_RED else ""
