@@ -76,10 +76,15 @@ def show_settings(options: argparse.Namespace) -> None:
 def crossmatch(options: argparse.Namespace) -> None:
     """Give published votes the survey's ids, and account for every row."""
     from galaxyloop.crossmatch import crossmatch_table
+    from galaxyloop.surveys import IngestConfig
 
-    columns = None if options.columns is None else (options.columns[0], options.columns[1])
     told = crossmatch_table(
-        options.votes, options.manifest, options.radius_arcsec, options.output, columns
+        options.votes,
+        options.manifest,
+        options.radius_arcsec,
+        options.output,
+        None if options.columns is None else (options.columns[0], options.columns[1]),
+        IngestConfig(id_column=options.id_column),
     )
     print(
         f"{told.n_read} rows = {told.n_matched} matched + {told.n_unmatched} unmatched + "
@@ -88,6 +93,8 @@ def crossmatch(options: argparse.Namespace) -> None:
         f"matched   {told.output} (its id_str is the survey's)\n"
         f"rejected  {told.rejects}"
     )
+    if told.left_out:
+        print(f"left out  {', '.join(told.left_out)} (images, or not one value a cell)")
 
 
 def fetch(options: argparse.Namespace) -> None:
@@ -174,11 +181,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_crossmatch(command: argparse.ArgumentParser) -> None:
     """What `crossmatch` can be told."""
     command.add_argument("votes", help="the published table, a path or an address")
-    command.add_argument("manifest", help="the survey's manifest, with ra_deg and dec_deg")
+    command.add_argument("manifest", help="the survey's manifest, with positions")
     command.add_argument("output", help="parquet file to write: the table with the survey's ids")
     command.add_argument(
         "--radius-arcsec", type=float, default=1.0, help="largest separation of a match (1)"
     )
     command.add_argument(
         "--columns", nargs=2, metavar=("RA", "DEC"), help="the table's positions [deg]"
+    )
+    command.add_argument(
+        "--id-column", default="", metavar="NAME", help="the manifest's column of ids (id_str)"
     )

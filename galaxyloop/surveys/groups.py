@@ -1,5 +1,6 @@
 """Which galaxies of a survey are one and the same, by their place on the sky."""
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,10 @@ from galaxyloop.config import require
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-_MAX_RADIUS_ARCSEC = 3600.0
+logger = logging.getLogger("galaxyloop")
+
+MAX_RADIUS_ARCSEC = 3600.0
+"""Farther apart are no two measurements of one place."""
 _SHORTEST = 1e-30
 """Keeps two galaxies at one position joined: a graph takes a link of length 0 for none."""
 
@@ -21,16 +25,14 @@ def group_by_position(
 ) -> pd.Series:
     """Group ids that put galaxies closer than a radius on the sky together.
 
-    A group is fixed once it is there. Galaxies of the previous version keep theirs, and so do
-    rows that the manifest itself groups. A new galaxy joins the nearest of these within the
-    radius, through a chain of other new galaxies if need be. New galaxies that reach none are
-    grouped with their friends of friends, under the smallest id among them. Groups that are
-    fixed are never merged, however near they lie.
+    Galaxies of the previous version keep their group, and so do rows that the manifest itself
+    groups: these are fixed. A new galaxy joins the nearest of them within the radius, through a
+    chain of other new galaxies if need be; those that reach none are grouped with their friends of
+    friends, under the smallest id among them. Fixed groups stay apart; the log counts neighbours.
 
     Args:
         galaxies: ``id_str``, ``group_id``, ``ra_deg``, ``dec_deg``; a position may be NaN. Each id
-            occurs once. A manifest groups rows by giving them the id of another row, or any other
-            name; a row whose group has its own id, and no other member, is free to be grouped.
+            occurs once. A row whose group has its own id, and no other member, is free.
         radius_arcsec: largest separation of two images of one galaxy, from 0 to 3600; 0 leaves
             groups as the manifest has them.
         previous: the survey's galaxies before, with the same four columns.
@@ -42,22 +44,20 @@ def group_by_position(
         ConfigError: the radius is out of range.
     """
     require(
-        0 <= radius_arcsec <= _MAX_RADIUS_ARCSEC,
-        f"radius_arcsec must be in [0, {_MAX_RADIUS_ARCSEC:g}], got {radius_arcsec}",
+        0 <= radius_arcsec <= MAX_RADIUS_ARCSEC,
+        f"radius_arcsec must be in [0, {MAX_RADIUS_ARCSEC:g}], got {radius_arcsec}",
     )
     if not radius_arcsec:
         return galaxies["group_id"].copy()
     index, galaxies = galaxies.index, galaxies.reset_index(drop=True)
     before = _groups_before(galaxies, previous)
     groups = _known_groups(galaxies, before)
-    is_placed = galaxies["ra_deg"].notna() & galaxies["dec_deg"].notna()
-    is_free = _is_free(galaxies) & before.isna() & is_placed
-    fixed = galaxies.assign(group_id=groups)[~is_free & is_placed]
+    is_free = _is_free(galaxies) & before.isna() & _is_placed(galaxies)
+    fixed = galaxies.assign(group_id=groups)[~is_free]
     if previous is not None:
-        gone = previous[~previous["id_str"].isin(galaxies["id_str"])]
-        fixed = pd.concat([fixed, gone[gone["ra_deg"].notna() & gone["dec_deg"].notna()]])
-    free = galaxies[is_free]
-    if len(free):
+        fixed = pd.concat([fixed, previous[~previous["id_str"].isin(galaxies["id_str"])]])
+    fixed, free = fixed[_is_placed(fixed)], galaxies[is_free]
+    if len(free) + len(fixed) > 1:
         groups[is_free] = _join(free, fixed, radius_arcsec)
     return groups.astype(galaxies["group_id"].dtype).set_axis(index)
 
@@ -97,6 +97,11 @@ def _is_free(galaxies: pd.DataFrame) -> pd.Series:
     return own & ~galaxies["id_str"].isin(galaxies.loc[~own, "group_id"])
 
 
+def _is_placed(galaxies: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a galaxy has a position."""
+    return galaxies["ra_deg"].notna() & galaxies["dec_deg"].notna()
+
+
 def _join(free: pd.DataFrame, fixed: pd.DataFrame, radius_arcsec: float) -> np.ndarray:
     """A group id for each free galaxy."""
     from scipy.sparse.csgraph import connected_components  # here: scipy takes a while
@@ -108,29 +113,49 @@ def _join(free: pd.DataFrame, fixed: pd.DataFrame, radius_arcsec: float) -> np.n
     first = np.unique(place, return_index=True)[1]
     points = unit_vectors(*(everyone[name].to_numpy(np.float64)[first] for name in columns))
     of_fixed, of_free = place[: len(fixed)], place[len(fixed) :]
-    names = pd.Series(fixed["group_id"].to_numpy(object)).groupby(of_fixed).min()
+    held = pd.Series(fixed["group_id"].to_numpy(object))
+    names = held.groupby(of_fixed).min()
     anchors = names.index.to_numpy(np.int64)
-    links = _links(points, anchors, radius_arcsec)
+    pairs = _pairs(points, radius_arcsec)
+    are_fixed = np.isin(pairs, anchors).all(axis=1)
+    one, other = pairs[are_fixed].T
+    n_apart = (held.to_numpy() != names[of_fixed].to_numpy()).sum()
+    n_apart += (names[one].to_numpy() != names[other].to_numpy()).sum()
+    _tell_of_apart(int(n_apart), radius_arcsec)
+    links = _links(points, pairs[~are_fixed])
     groups = pd.Series(_nearest_anchor(links, anchors)[of_free]).map(names)
     friends = pd.Series(connected_components(links, directed=False)[1][of_free])
     smallest = pd.Series(free["id_str"].to_numpy(object)).groupby(friends).min()
     return np.where(groups.notna(), groups, friends.map(smallest))
 
 
-def _links(
-    points: Float64[np.ndarray, "place axis"],
-    anchors: Integer[np.ndarray, " anchor"],
-    radius_arcsec: float,
-) -> "csr_array":
-    """The distance between places within the radius, unless both are fixed."""
-    from scipy.sparse import coo_array
+def _pairs(
+    points: Float64[np.ndarray, "place axis"], radius_arcsec: float
+) -> Integer[np.ndarray, "pair 2"]:
+    """Places within the radius of each other."""
     from scipy.spatial import cKDTree
 
     tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
-    pairs = tree.query_pairs(chord(radius_arcsec), output_type="ndarray")
-    is_anchor = np.zeros(len(points), dtype=bool)
-    is_anchor[anchors] = True
-    one, other = pairs[~is_anchor[pairs].all(axis=1)].T
+    return np.asarray(tree.query_pairs(chord(radius_arcsec), output_type="ndarray"))
+
+
+def _tell_of_apart(n_pairs: int, radius_arcsec: float) -> None:
+    """Say how many neighbours have fixed groups that differ."""
+    if n_pairs:
+        logger.warning(
+            f"{n_pairs} pairs of galaxies within group_radius_arcsec={radius_arcsec:g} keep the "
+            "different groups that the manifest or an earlier version gave them, so one may be "
+            "trained on and the other tested; to join them, start a new survey"
+        )
+
+
+def _links(
+    points: Float64[np.ndarray, "place axis"], pairs: Integer[np.ndarray, "pair 2"]
+) -> "csr_array":
+    """The distance between the places of each pair."""
+    from scipy.sparse import coo_array
+
+    one, other = pairs.T
     length = np.linalg.norm(points[one] - points[other], axis=1)
     shape = (len(points), len(points))
     return coo_array((np.maximum(length, _SHORTEST), (one, other)), shape=shape).tocsr()

@@ -54,8 +54,9 @@ class IngestConfig(StrictConfig):
     image_column: str = "image"
     """Column of a parquet manifest that holds encoded images, used if ``image_uri`` is absent."""
     group_radius_arcsec: float = 0.0
-    """Galaxies closer than this on the sky are one galaxy: one group, so one split; 0 leaves groups
-    as the manifest has them."""
+    """New galaxies closer than this to another on the sky are one with it: one group, so one split.
+    Groups that the manifest makes, or that an earlier version had, are never joined. 0 leaves
+    groups as the manifest has them."""
     max_table_bytes: int = 10_000_000_000
     """A longer manifest in FITS or VOTable is refused, if it must be fetched or unzipped first."""
 

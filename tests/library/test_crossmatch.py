@@ -7,6 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from astropy import units
+from astropy.table import Table
 
 from galaxyloop.cli import main
 from galaxyloop.config import ConfigError
@@ -162,7 +164,11 @@ def test_crossmatch_table__refuses_what_cannot_be_matched(tmp_path: Path) -> Non
     with pytest.raises(VoteTableError, match=r"none of the 1 rows .* within 1 arcsec"):
         run(votes.assign(ra=11.0), manifest)
     with pytest.raises(VoteTableError, match="lacks one of the pairs ra_deg/dec_deg, ra/dec"):
+        run(votes.rename(columns={"ra": "l", "dec": "b"}), manifest)
+    with pytest.raises(VoteTableError, match="has the column dec and no other that makes a pair"):
         run(votes.rename(columns={"ra": "l"}), manifest)
+    with pytest.raises(VoteTableError, match="the two columns look swapped"):
+        run(pd.DataFrame({"ra": [5.0] * 20, "dec": [100.0] * 20}), manifest)
     with pytest.raises(VoteTableError, match=r"has the columns \['id_str_published'\] already"):
         run(votes.assign(id_str_published="a"), manifest)
     with pytest.raises(VoteTableError, match="column 'dec' stores bool"):
@@ -170,6 +176,70 @@ def test_crossmatch_table__refuses_what_cannot_be_matched(tmp_path: Path) -> Non
     bare = write_manifest(tmp_path, np.array([[np.nan, np.nan]]))
     with pytest.raises(ManifestError, match="none of its 1 galaxies has a position"):
         run(votes, bare)
+
+
+def test_crossmatch_table__finds_positions_as_a_manifest_does(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, np.array([[10.0, 5.0], [20.0, 5.0]]))
+    catalogue = pd.DataFrame({"RAJ2000": [10.0, 380.0, -999.0], "DEJ2000": 5.0})
+    told, matched = run(catalogue, manifest)
+    assert matched["id_str"].tolist() == ["J000"]
+    # 380 degrees is 20, but a manifest has no such right ascension either.
+    assert pd.read_parquet(told.rejects)["value"].tolist() == ["380.0, 5.0", "-999.0, 5.0"]
+
+
+@pytest.mark.parametrize("columns", [None, ("ra", "dec")])
+def test_crossmatch_table__refuses_another_unit_than_degrees(
+    tmp_path: Path, columns: tuple[str, str] | None
+) -> None:
+    manifest = write_manifest(tmp_path, np.array([[10.0, 5.0]]))
+    path = tmp_path / "votes.fits"
+    Table({"ra": [0.2] * units.rad, "dec": [5.0] * units.deg}).write(path)
+    with pytest.raises(VoteTableError, match="states the unit of ra as 'rad'"):
+        crossmatch_table(str(path), manifest, 1.0, str(tmp_path / "out.parquet"), columns)
+
+
+def test_crossmatch_table__leaves_out_cells_of_several_values(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, np.array([[10.0, 5.0], [20.0, 5.0]]))
+    columns = {
+        "ra": [10.0, 20.0],
+        "dec": [5.0, 5.0],
+        "mags": np.zeros((2, 5)),
+        "phase": np.array([1j, 2j]),
+        "name": ["a", "b"],
+    }
+    path = tmp_path / "votes.fits"
+    Table(columns).write(path)
+    told = crossmatch_table(str(path), manifest, 1.0, str(tmp_path / "out.parquet"))
+    assert told.left_out == ("mags", "phase")
+    matched = pd.read_parquet(told.output)
+    assert matched.columns.tolist()[2:] == ["ra", "dec", "name"]
+    assert matched["name"].tolist() == ["a", "b"]
+
+
+def test_crossmatch_table__names_the_file_of_a_pattern_with_other_types(tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, np.array([[10.0, 5.0], [20.0, 5.0]]))
+    for number, name in enumerate([7, "zz"]):
+        part = pd.DataFrame({"name": [name], "ra": 10.0 * (number + 1), "dec": 5.0})
+        part.to_parquet(tmp_path / f"part-{number}.parquet", index=False)
+    pattern, output = str(tmp_path / "part-*.parquet"), str(tmp_path / "out.parquet")
+    with pytest.raises(VoteTableError, match=r"part-1.parquet stores 'name' as .*string, the fir"):
+        crossmatch_table(pattern, manifest, 1.0, output)
+    pd.DataFrame({"name": [8], "ra": 20.0, "dec": 5.0}).to_parquet(tmp_path / "part-1.parquet")
+    assert crossmatch_table(pattern, manifest, 1.0, output).n_matched == 2
+    assert pd.read_parquet(output)["name"].tolist() == [7, 8]
+
+
+def test_crossmatch__takes_the_manifests_column_of_ids(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "survey.csv"
+    manifest.write_text("iauname,image_uri,ra,dec\nJ9,x.png,10,5\n")
+    votes = pd.DataFrame({"ra": [10.0], "dec": [5.0], "thumbnail": [b"x"]})
+    votes.to_parquet(tmp_path / "votes.parquet")
+    paths = [str(tmp_path / "votes.parquet"), str(manifest), str(tmp_path / "out.parquet")]
+    assert main(["crossmatch", *paths, "--id-column", "iauname"]) == 0
+    assert pd.read_parquet(paths[2])["id_str"].tolist() == ["J9"]
+    assert "left out  thumbnail (images" in capsys.readouterr().out
 
 
 def test_crossmatch__prints_counts_that_add_up(

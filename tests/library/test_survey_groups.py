@@ -143,6 +143,19 @@ def test_group_by_position__never_changes_a_group_while_a_survey_grows(seed: int
         version = now
 
 
+def test_group_by_position__tells_how_many_fixed_neighbours_stay_apart(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    places = [(10.0, 0.0), (10.0, 0.5 * ARCSEC), (10.0, 0.5 * ARCSEC), (20.0, 0.0)]
+    before = table(places, ["a", "b", "c", "d"])
+    # The radius was set after the first version: a and b, and b and c at one place, stay apart.
+    assert grouped(before, before) == ["a", "b", "c", "d"]
+    assert "2 pairs of galaxies within group_radius_arcsec=1 keep" in caplog.text
+    caplog.clear()
+    assert grouped(before) == ["a", "a", "a", "d"]
+    assert not caplog.text
+
+
 def test_group_by_position__puts_one_galaxy_into_one_split() -> None:
     rng = np.random.default_rng(3)
     ra, dec = rng.uniform(0, 360, 400), np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))
