@@ -23,7 +23,9 @@ def read_candidates(
         galaxies: the survey as it is now: ``id_str``, ``group_id``, ``ra_deg``, ``dec_deg``,
             ``image_digest``. A prediction of another image does not count.
         votes: ``id_str`` and the tree's answers. A galaxy with a volunteer's vote on any of its
-            images, that is in its group, has been seen; an expert's attributes do not count.
+            images, that is in its group, has been seen; so has one whose group has the id of a
+            voted image that left the survey. An expert's attributes do not count, unless the tree
+            has no other questions.
 
     Returns:
         ``id_str``, ``ra_deg``, ``dec_deg`` and ``{question}_information_nats``, a row a galaxy.
@@ -37,6 +39,8 @@ def read_candidates(
     is_voted = votes[answers].sum(axis=1) > 0
     voted = galaxies["id_str"].isin(votes.loc[is_voted, "id_str"])
     seen = galaxies["group_id"].isin(galaxies.loc[voted, "group_id"])
+    # An image that has left the survey may have given the group its name.
+    seen |= galaxies["group_id"].isin(votes.loc[is_voted, "id_str"])
     unseen = galaxies.loc[~seen, ["id_str", "ra_deg", "dec_deg", "image_digest"]]
     candidates = unseen.merge(predictions, on=["id_str", "image_digest"], validate="one_to_one")
     return candidates[["id_str", "ra_deg", "dec_deg", *information]]

@@ -45,6 +45,14 @@ def test_read_candidates__leaves_out_what_volunteers_have_seen(tmp_path: Path) -
     assert candidates["id_str"].tolist() == ["b1", "c1"]
 
 
+def test_read_candidates__knows_votes_on_an_image_that_has_left_the_survey(
+    tmp_path: Path,
+) -> None:
+    file = predicted(tmp_path / "p", 0.5, a2="x", b1="x")
+    galaxies = survey(a2="x", b1="x")
+    assert read_candidates([file], TREE, galaxies, voted(a=3))["id_str"].tolist() == ["b1"]
+
+
 def test_read_candidates__counts_only_predictions_of_the_image_as_it_is(tmp_path: Path) -> None:
     old = predicted(tmp_path / "old", 0.1, a1="before", b1="x", gone="x")
     new = predicted(tmp_path / "new", 0.2, a1="after")
