@@ -8,6 +8,11 @@ from galaxyloop.errors import ConfigError, StorageError
 
 RECORD = "record.jsonl"
 FORMAT = 1
+_FIELDS = {
+    *("id_str", "url", "outcome", "reason", "value"),
+    *("file", "n_bytes", "sha256", "fetched_at"),
+}
+"""What later runs read of a line."""
 
 
 class Record:
@@ -68,18 +73,25 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         for number, text in enumerate(file, 1):
             try:
                 line = json.loads(text)
-                is_known = (
-                    isinstance(line, dict) and ("id_str" if number > 1 else "request") in line
-                )
             except ValueError:
-                is_known = False
-            if not is_known:
+                line = None
+            if not (_is_header(line) if number == 1 else _is_answer(line)):
                 raise StorageError(
                     f"{path} is damaged in line {number}: {text[:60]!r}; restore it, or fetch into "
                     "another directory"
                 )
             lines.append(line)
     return lines
+
+
+def _is_header(line: object) -> bool:
+    """Whether a line says what was asked for."""
+    return isinstance(line, dict) and isinstance(line.get("request"), dict)
+
+
+def _is_answer(line: object) -> bool:
+    """Whether a line says all that a later run wants to know of a galaxy."""
+    return isinstance(line, dict) and line.keys() >= _FIELDS
 
 
 def _check_request(found: dict[str, Any], header: dict[str, Any], path: Path) -> None:
