@@ -19,7 +19,12 @@ PLACEHOLDERS = (
     *("id_str", *POSITION_PLACEHOLDERS, "size_px", *SCALE_PLACEHOLDERS),
     *("layer", "bands", "token"),
 )
-_WRITTEN_SECRET = re.compile(r"[?&](api_?key|key|token|password|secret)=[^{&]", re.IGNORECASE)
+_WRITTEN_SECRET = re.compile(
+    # Names of bands and of sigma are no secrets.
+    r"[?&;]([^=&;]*(?:key|token|(?<!band)pass(?!band)|pwd|secret|auth|sig(?!ma))[^=&;]*)"
+    r"=(?:\{\w+\})*[^{&;#]",
+    re.IGNORECASE,
+)
 _AT_LEAST_ONE = (
     *("size_px", "n_connections", "n_attempts", "max_image_bytes"),
     *("max_failures_in_a_row", "max_same_rejects"),
@@ -216,10 +221,12 @@ def _check_service(config: CutoutServiceConfig, service: Service) -> None:
         address.scheme in ("http", "https") and bool(address.netloc),
         f"url_template must start with https:// or http:// and a server, got '{template}'",
     )
+    secret = _WRITTEN_SECRET.search(template)
+    where = f"the value of '{secret[1]}'" if secret else "a part before @"
     require(
-        "@" not in address.netloc and not _WRITTEN_SECRET.search(template),
-        "url_template must hold no password or key; set login, and use {token} for a key in the "
-        "address",
+        "@" not in address.netloc and secret is None,
+        f"url_template must hold no password or key; set login, and use {{token}} for a key in the "
+        f"address, instead of {where}",
     )
     require(
         "id_str" in names or set(POSITION_PLACEHOLDERS) <= set(names),
