@@ -25,6 +25,8 @@ _FORBIDDEN = 403
 _PASSING_STATUS = (408, 425, 429)
 _TOO_MANY_REQUESTS = 429
 _MAX_REDIRECTS = 3
+_TWO_LOGINS = "Cannot combine AUTH"
+"""How aiohttp begins to say that a request has a login both in its headers and from elsewhere."""
 _Asked: TypeAlias = tuple[CutoutRequest, Answer]
 
 
@@ -54,7 +56,9 @@ def ask_all(
                 waiting[asyncio.run_coroutine_threadsafe(client.ask(request), loop)] = request
             if not waiting:
                 return
-            for done in wait(waiting, return_when=FIRST_COMPLETED).done:
+            ended = wait(waiting, return_when=FIRST_COMPLETED).done
+            # What came is given before an error ends the run.
+            for done in sorted(ended, key=lambda future: future.exception() is not None):
                 yield waiting.pop(done), done.result()
     finally:
         for unfinished in waiting:
@@ -146,13 +150,15 @@ class _Client:
             system = getattr(error, "strerror", None)
             value = f"{type(error).__name__}: {system}" if system else type(error).__name__
             return Answer(FAILED, "no answer", value, is_worth_another_try=True)
-        except ValueError:
-            if not self.headers:
-                raise
-            raise ConfigError(
-                "the service's login is set twice, by environment variables and in .netrc; "
-                "remove one"
-            ) from None
+        except CutoutServiceError:
+            raise
+        except ValueError as error:
+            if str(error).startswith(_TWO_LOGINS):
+                raise ConfigError(
+                    "the service's login is set twice, by environment variables and in .netrc; "
+                    "remove one"
+                ) from None
+            return Answer(FAILED, "no answer", type(error).__name__)
         return await asyncio.to_thread(check_content, content, status, told, self.config)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
@@ -216,13 +222,12 @@ def _seconds(retry_after: str | None) -> float | None:
     """Seconds to wait, from a number or a date; None if the header is absent or neither."""
     if retry_after is None:
         return None
-    try:
-        return max(0.0, float(int(retry_after)))
-    except ValueError:
-        pass
+    if retry_after.strip().isdecimal():
+        # Infinite where there are hundreds of digits, which int would not take.
+        return float(retry_after)
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
