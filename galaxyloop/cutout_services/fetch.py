@@ -17,7 +17,7 @@ from galaxyloop.cutout_services.answers import FAILED, FETCHED, REJECTED, Answer
 from galaxyloop.cutout_services.client import ask_all
 from galaxyloop.cutout_services.config import CutoutServiceConfig
 from galaxyloop.cutout_services.guard import RunGuard
-from galaxyloop.cutout_services.output import IMAGES, OutputFolder, file_name
+from galaxyloop.cutout_services.output import OutputFolder
 from galaxyloop.errors import TooManyRejectsError
 
 MANIFEST = "manifest.csv"
@@ -129,7 +129,8 @@ def _fetch(todo: list[CutoutRequest], config: CutoutServiceConfig, folder: Outpu
     )
     with closing(_shown(todo, config)) as answers:
         for request, answer in answers:
-            folder.keep(_line(request, answer, checks), answer.content)
+            place = folder.place(request.id_str, answer.suffix) if answer.content else ""
+            folder.keep(_line(request, answer, place, checks), answer.content)
             n_requests += answer.n_attempts
             guard.judge(answer)
     return n_requests
@@ -143,11 +144,10 @@ def _shown(
         yield from tqdm(answers, "images", len(todo), disable=None)
 
 
-def _line(request: CutoutRequest, answer: Answer, checks: str) -> dict[str, object]:
+def _line(request: CutoutRequest, answer: Answer, place: str, checks: str) -> dict[str, object]:
     """What the record says of an answer; with which checks, if it got as far as that."""
     is_fetched = answer.outcome == FETCHED
     is_checked = answer.status is not None and 200 <= answer.status < 300
-    place = f"{IMAGES}/{file_name(request.id_str, answer.suffix)}"
     return {
         "id_str": request.id_str,
         "url": request.url,
@@ -158,7 +158,7 @@ def _line(request: CutoutRequest, answer: Answer, checks: str) -> dict[str, obje
         "content_type": answer.content_type,
         "n_bytes": len(answer.content),
         "sha256": hashlib.sha256(answer.content).hexdigest() if is_fetched else "",
-        "file": place if is_fetched else "",
+        "file": place,
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "n_attempts": answer.n_attempts,
         "checks": checks if is_checked else "",

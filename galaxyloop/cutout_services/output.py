@@ -41,7 +41,7 @@ class OutputFolder:
         """Say where, and which request all images in it are of."""
         require(bool(uri.rstrip("/")), f"directory must name a folder or address, got '{uri}'")
         path = local_path(uri)
-        self.uri = (path if path is not None else uri).rstrip("/")
+        self.uri = (os.path.expanduser(path) if path is not None else uri).rstrip("/")
         self._is_local = path is not None
         self._request = request
         self._n_unsynced = 0
@@ -59,6 +59,11 @@ class OutputFolder:
                 self._record_path = self._scratch / RECORD
                 self._bring_record()
             self.record = Record(self._record_path, self._request)
+            self._owners = {
+                line["file"].casefold(): id_str
+                for id_str, line in self.record.last.items()
+                if line["file"]
+            }
             self._stack.callback(self._finish)
             self._stack = self._stack.pop_all()
         return self
@@ -74,6 +79,8 @@ class OutputFolder:
 
     def image_sizes(self) -> dict[str, int]:
         """Size of every image that lies here, by its place relative to the folder [bytes]."""
+        if self._is_local:
+            return _local_sizes(Path(self.uri) / IMAGES)
         try:
             filesystem, root = _fresh_filesystem(f"{self.uri}/{IMAGES}")
             found = filesystem.find(root, maxdepth=1, detail=True)
@@ -86,6 +93,17 @@ class OutputFolder:
     def image_digest(self, place: str, n_bytes: int) -> str:
         """SHA-256 of an image that lies here."""
         return hashlib.sha256(FileReader(n_bytes).read(f"{self.uri}/{place}")).hexdigest()
+
+    def place(self, id_str: str, suffix: str) -> str:
+        """Where an image belongs, relative to the folder.
+
+        Some file systems take J1a and J1A for one name; the second of such ids has its digest in
+        the name.
+        """
+        place = f"{IMAGES}/{file_name(id_str, suffix)}"
+        if self._owners.setdefault(place.casefold(), id_str) == id_str:
+            return place
+        return f"{IMAGES}/{file_name(id_str, suffix, is_taken=True)}"
 
     def keep(self, line: dict[str, object], content: bytes) -> None:
         """Write an image, if there is one, then what the record says of it."""
@@ -125,18 +143,27 @@ class OutputFolder:
         self._sync()
 
 
-def file_name(id_str: str, suffix: str) -> str:
+def file_name(id_str: str, suffix: str, *, is_taken: bool = False) -> str:
     """A name that every file system, address and manifest takes, other for every id.
 
     Unusual characters become = and two hexadecimal digits: unlike %, that means the same in a
-    path and in an address. A long id is cut and told apart by its digest.
+    path and in an address. A long id is cut and told apart by its digest; so is one whose name
+    is taken, by an id that differs in capitals only.
     """
     # A dot in front would hide the file, or mean another directory.
     name = quote(id_str, safe="").replace("%", "=").replace("~", "=7E")
     name = f"=2E{name[1:]}" if name.startswith(".") else name
-    if len(name) > _LONGEST_NAME:
+    if is_taken or len(name) > _LONGEST_NAME:
         name = f"{name[:80]}={hashlib.sha256(id_str.encode()).hexdigest()}"
     return f"{name}{suffix}"
+
+
+def _local_sizes(directory: Path) -> dict[str, int]:
+    """Size of every file of a folder, by its place relative to the folder above [bytes]."""
+    if not directory.is_dir():
+        return {}
+    with os.scandir(directory) as entries:
+        return {f"{IMAGES}/{item.name}": item.stat().st_size for item in entries if item.is_file()}
 
 
 def _fresh_filesystem(uri: str) -> tuple[Any, str]:
@@ -158,6 +185,11 @@ def _locked(directory: Path) -> Iterator[None]:
             raise StorageError(
                 f"{directory} is being filled by process {file.read().strip()}; wait for it, or "
                 "fetch into another directory"
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{directory} cannot be locked ({error.strerror}), as on some network file "
+                "systems; fetch into a folder of a local disk, or of an object store"
             ) from error
         file.truncate(0)
         file.write(f"{os.getpid()} on {socket.gethostname()}\n")

@@ -115,6 +115,9 @@ def config_error(**settings: object) -> str:
         ({"url_template": "file:///etc/{id_str}"}, "must start with https:// or http://"),
         ({"url_template": "https://me:pw@x.example/{id_str}"}, "no password or key; set login"),
         ({"url_template": TEMPLATE + "&api_key=12"}, "no password or key; set login"),
+        ({"url_template": TEMPLATE + "&access_token=12"}, "instead of the value of 'access_token'"),
+        ({"url_template": TEMPLATE + "&X-Sig=1&n=2"}, "instead of the value of 'X-Sig'"),
+        ({"url_template": TEMPLATE + "&authKey={id_str}12"}, "instead of the value of 'authKey'"),
         ({"url_template": TEMPLATE + "&token={token}"}, "has {token}: set login"),
         ({"url_template": "http://x.example/{id_str}", "login": "A"}, "goes over https:// only"),
         ({"url_template": TEMPLATE + "&l={layer}"}, "has {layer}, so layer must be set"),
@@ -139,6 +142,11 @@ def config_error(**settings: object) -> str:
 )
 def test_cutout_service_config__refuses(settings: dict[str, object], message: str) -> None:
     assert message in config_error(**settings)
+
+
+@pytest.mark.parametrize("query", ["passband=g", "bandpass=g", "sigma=2", "key={id_str}&n=2"])
+def test_cutout_service_config__takes_what_is_no_secret(query: str) -> None:
+    assert CutoutServiceConfig(url_template=f"{TEMPLATE}&{query}").find_service()
 
 
 def test_cutout_service_config__lists_the_services_for_a_wrong_name() -> None:

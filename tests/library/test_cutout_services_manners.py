@@ -3,12 +3,15 @@
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from galaxyloop.cutout_services import fetch_cutouts
+from galaxyloop.cutout_services.addresses import plan_requests
+from galaxyloop.cutout_services.client import ask_all
 from galaxyloop.errors import ConfigError, CutoutServiceError, StorageError
 from tests.library.cutout_server import (
     CutoutServer,
@@ -115,6 +118,44 @@ def test_fetch_cutouts__ends_rather_than_wait_for_hours(
     assert server.asked == ["a", "b"]
 
 
+@pytest.mark.parametrize("n_digits", [400, 5000])
+def test_fetch_cutouts__ends_rather_than_wait_for_ever(
+    n_digits: int, server: CutoutServer, tmp_path: Path
+) -> None:
+    server.behave("a", fails(503, Retry_After="9" * n_digits))
+    with pytest.raises(StorageError, match="pause of inf s, longer than max_wait_s=300"):
+        fetch_cutouts(galaxies("a"), quick_config(server), tmp_path)
+
+
+@pytest.mark.parametrize("wait", ["soon", "Mon, 01 Jan 2029 00:00:00 +99999999999999"])
+def test_fetch_cutouts__takes_no_notice_of_a_wait_without_meaning(
+    wait: str, server: CutoutServer, tmp_path: Path
+) -> None:
+    server.behave("a", fails(503, Retry_After=wait), galaxy_image)
+    assert fetch_cutouts(galaxies("a"), quick_config(server), tmp_path).n_fetched == 1
+
+
+def test_ask_all__gives_what_came_before_it_raises(server: CutoutServer) -> None:
+    def refuse(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(0.2)
+        fails(401)(handler)
+
+    ids = [f"g{i}" for i in range(6)]
+    server.behave("g1", refuse)
+    config = quick_config(server, n_connections=len(ids), timeout_s=5, requests_per_s=1000)
+    requests, _ = plan_requests(galaxies(*ids), config)
+    came = []
+
+    def take_all() -> None:
+        for request, _ in ask_all(requests, config):
+            came.append(request.id_str)
+            time.sleep(1.0)
+
+    with pytest.raises(CutoutServiceError, match="HTTP 401"):
+        take_all()
+    assert sorted(came) == ["g0", *ids[2:]]
+
+
 def test_fetch_cutouts__doubles_its_waits(server: CutoutServer, tmp_path: Path) -> None:
     server.behave("a", fails(500), fails(500), fails(500), galaxy_image)
     fetch_cutouts(galaxies("a"), quick_config(server, wait_s=0.1, n_attempts=4), tmp_path)
@@ -179,12 +220,28 @@ def test_fetch_cutouts__refuses_two_logins(
         fetch_cutouts(galaxies("a"), quick_config(server, login="TEST"), tmp_path / "out")
 
 
-def test_fetch_cutouts__does_not_repeat_a_login_that_is_refused(
-    server: CutoutServer, tmp_path: Path
+def test_fetch_cutouts__tells_an_address_that_cannot_be_from_two_logins(
+    server: CutoutServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("TEST_USER", "someone")
+    monkeypatch.setenv("TEST_PASSWORD", "hunter2")
+    # No label of a host has more than 63 letters.
+    server.behave("a", redirects(f"http://{'a' * 70}.example/"))
+    summary = fetch_cutouts(galaxies("a", "b"), quick_config(server, login="TEST"), tmp_path)
+    assert (summary.n_failed, summary.n_fetched) == (1, 1)
+    assert "a,image_uri,UnicodeError,no answer" in Path(summary.rejects).read_text()
+
+
+@pytest.mark.parametrize("login", ["", "TEST"])
+def test_fetch_cutouts__does_not_repeat_a_login_that_is_refused(
+    login: str, server: CutoutServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_USER", "someone")
+    monkeypatch.setenv("TEST_PASSWORD", "hunter2")
     server.behave("a", fails(401))
     with pytest.raises(CutoutServiceError, match=r"refuses access \(HTTP 401\)"):
-        fetch_cutouts(galaxies("a", "b", "c"), quick_config(server), tmp_path)
+        fetch_cutouts(galaxies("a", "b", "c"), quick_config(server, login=login), tmp_path)
     assert server.asked == ["a"]
 
 

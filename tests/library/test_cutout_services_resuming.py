@@ -1,6 +1,5 @@
 """What a second run asks for after a first that ended, well or badly."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -11,11 +10,9 @@ from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 from galaxyloop.cli import main
 from galaxyloop.cutout_services import CutoutServiceConfig, fetch_cutouts
@@ -126,9 +123,12 @@ def test_fetch_cutouts__refuses_a_damaged_record(server: CutoutServer, tmp_path:
     fetch_cutouts(galaxies(3), quick(server), tmp_path)
     record = tmp_path / "record.jsonl"
     lines = record.read_text().splitlines(keepends=True)
-    record.write_text("".join([*lines[:2], "nonsense\n", *lines[2:]]))
-    with pytest.raises(StorageError, match="damaged in line 3: 'nonsense"):
-        fetch_cutouts(galaxies(3), quick(server), tmp_path)
+    for number, lost in ((3, "nonsense"), (3, '{"id_str": "g1"}'), (1, '{"request": 5}')):
+        damaged = [*lines]
+        damaged[number - 1] = f"{lost}\n"
+        record.write_text("".join(damaged))
+        with pytest.raises(StorageError, match=f"damaged in line {number}: '{lost[:9]}"):
+            fetch_cutouts(galaxies(3), quick(server), tmp_path)
 
 
 def test_fetch_cutouts__asks_again_for_images_that_are_lost_or_cut(
@@ -218,42 +218,3 @@ def test_fetch_cutouts__refuses_to_mix_requests(
         fetch_cutouts(galaxies(2), quick(server, **change), tmp_path)
     gentler = quick(server, requests_per_s=1.0, n_attempts=9, contact="someone")
     assert fetch_cutouts(galaxies(2), gentler, tmp_path).n_resumed == 2
-
-
-def test_fetch_cutouts__keeps_a_second_process_out(server: CutoutServer, tmp_path: Path) -> None:
-    fetch_cutouts(galaxies(1), quick(server), tmp_path)
-    with (tmp_path / ".lock").open("a+") as held:
-        # A lock belongs to an open file, so this is as good as another process.
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(StorageError, match=f"being filled by process {os.getpid()} on"):
-            fetch_cutouts(galaxies(1), quick(server), tmp_path)
-    assert fetch_cutouts(galaxies(1), quick(server), tmp_path).n_resumed == 1
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    boto3.client("s3").create_bucket(Bucket="images")
-    yield "s3://images"
-    moto.stop()
-
-
-def test_fetch_cutouts__goes_on_in_an_object_store(server: CutoutServer, bucket: str) -> None:
-    first = fetch_cutouts(galaxies(3), quick(server), f"{bucket}/survey/")
-    assert first.manifest == f"{bucket}/survey/manifest.csv"
-    server.behave("g3", fails(401))
-    with pytest.raises(ValueError, match="refuses access"):
-        fetch_cutouts(galaxies(4), quick(server), f"{bucket}/survey")
-    server.behaviours.clear()
-    second = fetch_cutouts(galaxies(5), quick(server), f"{bucket}/survey")
-    assert (second.n_resumed, second.n_fetched) == (3, 2)
-    held = boto3.client("s3").list_objects_v2(Bucket="images")["Contents"]
-    names = {item["Key"].removeprefix("survey/") for item in held}
-    images = {f"images/g{i}.jpg" for i in range(5)}
-    assert names == images | {"manifest.csv", "rejects.csv", "record.jsonl"}
