@@ -76,7 +76,8 @@ def read_manifest_text(uri: str, id_column: str, image_column: str, max_bytes: i
         cells["image_uri"] = []
     digits = {name: IdDigits() for name in _IDS if name in names}
     rows, ragged, files = [np.zeros(0, np.int64)], [], {}
-    for batch in read_batches(uri, list(names.values()), _BATCH_ROWS, ManifestError, max_bytes):
+    wanted = list(dict.fromkeys(names.values()))
+    for batch in read_batches(uri, wanted, _BATCH_ROWS, ManifestError, max_bytes):
         files[batch.file] = batch.first_row
         rows.append(batch.rows)
         ragged += [(line.row, line.text) for line in batch.malformed]

@@ -56,11 +56,14 @@ class Batch:
 
 
 def refuse_missing(wanted: Sequence[str], names: Sequence[str], uri: str) -> None:
-    """Stop at a file that lacks a column.
+    """Stop at a file that lacks a column, or has one twice; of others it may have several.
 
     Raises:
         NoTableError: it does.
     """
+    repeated = sorted(name for name in set(wanted) if list(names).count(name) > 1)
+    if repeated:
+        raise NoTableError(f"{uri} has the columns {repeated} twice; keep one of each")
     missing = [name for name in wanted if name not in names]
     if missing:
         shown = ", ".join(names[:20]) + (" ..." if len(names) > 20 else "")

@@ -11,11 +11,16 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from galaxyloop.table_files.batches import Batch, MalformedRow, TableColumn, refuse_missing
+from galaxyloop.table_files.csv_quotes import (
+    LineCounter,
+    bounded_lines,
+    look_at_quotes,
+    refuse_swallowed_rows,
+)
 from galaxyloop.table_files.places import TableFile, open_stream
 from galaxyloop.table_files.refusals import FORMATS, NoTableError
 
 _BLOCK_BYTES = 4 * 2**20
-_MAX_HEADER_CHARACTERS = 16 * 2**20
 
 
 def csv_columns(file: TableFile) -> list[TableColumn]:
@@ -25,7 +30,7 @@ def csv_columns(file: TableFile) -> list[TableColumn]:
         io.TextIOWrapper(opened, encoding="utf-8-sig", newline="") as text,
     ):
         try:
-            names = next(csv.reader(_bounded_lines(text, file.uri)), [])
+            names = next(csv.reader(bounded_lines(text, file.uri)), [])
         except (UnicodeDecodeError, csv.Error) as error:
             raise NoTableError(
                 f"{file.uri} is not a csv table in UTF-8 ({error}); give {FORMATS}"
@@ -37,23 +42,25 @@ def csv_columns(file: TableFile) -> list[TableColumn]:
 
 def csv_batches(file: TableFile, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
     """Batches of text."""
-    try:
-        with open_stream(file.uri, file.is_zipped) as opened:
-            yield from _batches(opened, columns, batch_rows)
-    except KeyError:
-        refuse_missing(columns, [column.name for column in csv_columns(file)], file.uri)
-        raise
-    except pa.ArrowInvalid as error:
-        raise NoTableError(
-            f"{file.uri} is damaged or not a csv table ({error}); fetch it again"
-        ) from error
+    names = [column.name for column in csv_columns(file)]
+    refuse_missing(columns, names, file.uri)
+    with open_stream(file.uri, file.is_zipped) as opened:
+        lines, n_rows = LineCounter(opened), 1
+        try:
+            for batch in _batches(lines, columns, batch_rows):
+                n_rows += batch.table.num_rows + len(batch.malformed)
+                yield batch
+        except pa.ArrowInvalid as error:
+            look_at_quotes(file, len(names), lines.n_bytes)
+            if lines.n_lines > 1:
+                raise NoTableError(
+                    f"{file.uri} is damaged or not a csv table ({error}); fetch it again"
+                ) from error
+            return  # Of a header without a line end behind it pyarrow says that it is empty.
+    refuse_swallowed_rows(file, lines, n_rows, len(names))
 
 
-def _batches(
-    opened: Any,  # noqa: ANN401 - open files have no class in common
-    columns: Sequence[str],
-    batch_rows: int,
-) -> Iterator[Batch]:
+def _batches(lines: LineCounter, columns: Sequence[str], batch_rows: int) -> Iterator[Batch]:
     """Batches of an open csv file."""
     malformed: list[MalformedRow] = []
 
@@ -63,7 +70,7 @@ def _batches(
         return "skip"
 
     reader = pa_csv.open_csv(
-        opened,
+        pa.PythonFile(lines, mode="r"),
         # One thread, as only then lines have numbers.
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
         parse_options=pa_csv.ParseOptions(invalid_row_handler=set_aside, newlines_in_values=True),
@@ -83,17 +90,6 @@ def _batches(
     if len(malformed) > n_told:
         empty = pa.RecordBatch.from_pylist([], schema=reader.schema)
         yield Batch(np.arange(0), empty, tuple(malformed[n_told:]))
-
-
-def _bounded_lines(text: io.TextIOWrapper, uri: str) -> Iterator[str]:
-    """The lines of a file, none of them endless."""
-    while line := text.readline(_MAX_HEADER_CHARACTERS):
-        if len(line) == _MAX_HEADER_CHARACTERS:
-            raise NoTableError(
-                f"{uri} has a first line of more than {_MAX_HEADER_CHARACTERS} characters, which "
-                "is no header of a csv table; check the address"
-            )
-        yield line
 
 
 def _number_rows(start: int, n_rows: int, skipped: list[int]) -> tuple[np.ndarray, int]:

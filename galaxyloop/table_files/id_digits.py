@@ -22,7 +22,7 @@ _MIN_BITS = 30
 _MIN_SPACING_BITS = 3
 _SPREADSHEET_DIGITS = 15
 _MIN_ZEROS = 2
-_LONG = r"^-?([1-8][0-9]{18}|[0-9]{16,18})$"
+_LONG = r"^-?([1-8][0-9]{18}|[1-9][0-9]{15,17})$"
 
 
 class IdDigits:

@@ -9,7 +9,7 @@ from galaxyloop.table_files.csv_tables import csv_batches, csv_columns
 from galaxyloop.table_files.fits_tables import fits_batches, fits_columns
 from galaxyloop.table_files.parquet_tables import parquet_batches, parquet_columns
 from galaxyloop.table_files.places import MAX_BYTES, find_file, list_files
-from galaxyloop.table_files.refusals import NoTableError, telling
+from galaxyloop.table_files.refusals import telling
 from galaxyloop.table_files.votables import votable_batches, votable_columns
 
 _COLUMNS = {
@@ -34,7 +34,7 @@ def read_header(uri: str, refuse: type[GalaxyloopError] = VoteTableError) -> lis
 def read_columns(
     uri: str, refuse: type[GalaxyloopError] = VoteTableError, max_bytes: int = MAX_BYTES
 ) -> list[TableColumn]:
-    """The columns of a table; of a pattern, those that any of its files has.
+    """The columns of a table, a repeated name once; of a pattern, those that any of its files has.
 
     Args:
         uri: path or address of csv, csv.gz, parquet, FITS or VOTable, gzipped or not; a pattern
@@ -44,20 +44,15 @@ def read_columns(
         max_bytes: bound on what is fetched or unzipped to a temporary file.
 
     Raises:
-        GalaxyloopError: of class ``refuse``: there is no file, it may not be read, it is not a
-            table, or a name repeats.
+        GalaxyloopError: of class ``refuse``: there is no file, it may not be read, or it is
+            not a table.
         StorageError: the network or the storage failed; it may work later.
     """
     found: dict[str, TableColumn] = {}
     for file_uri in _list(uri, refuse):
         with telling(file_uri, refuse):
             file = find_file(file_uri, max_bytes)
-            columns = _COLUMNS[file.kind](file)
-            names = [column.name for column in columns]
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
-                raise NoTableError(f"{file_uri} has the columns {repeated} twice; keep one of each")
-            for column in columns:
+            for column in _COLUMNS[file.kind](file):
                 found.setdefault(column.name, column)
     return list(found.values())
 
@@ -79,7 +74,8 @@ def read_batches(
         max_bytes: bound on what is fetched or unzipped to a temporary file.
 
     Raises:
-        GalaxyloopError: of class ``refuse``: a file is damaged, or lacks a column.
+        GalaxyloopError: of class ``refuse``: a file is damaged, or lacks a column or
+            has it twice.
         StorageError: the network or the storage failed; it may work later.
     """
     first = 0

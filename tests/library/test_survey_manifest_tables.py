@@ -104,6 +104,18 @@ def test_read_manifest__rejects_ids_that_repeat_across_files(tmp_path: Path) -> 
     assert manifest.rejects.iloc[0].tolist() == [3, "x", "id_str", "x", "duplicate"]
 
 
+@pytest.mark.parametrize("column", ["group_id", "image_uri", "survey"])
+def test_read_manifest__takes_ids_from_a_column_with_a_meaning_of_its_own(
+    column: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m.csv").write_text("group_id,image_uri,survey,id_str\ng,a.jpg,s,\n")
+    galaxy = read(tmp_path / "m.csv", IngestConfig(id_column=column)).galaxies.iloc[0]
+    expected = {"group_id": "g", "image_uri": "a.jpg", "survey": "s"}
+    assert galaxy["id_str"] == expected[column]
+    assert galaxy["group_id"] == "g"
+    assert galaxy["image_uri"] == f"{tmp_path}/a.jpg"
+
+
 def test_read_manifest__refuses_files_of_other_columns(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id_str,image_uri\nx,1.jpg\n")
     (tmp_path / "b.csv").write_text("id_str,image_uri,ra_deg,dec_deg\ny,2.jpg,1,2\n")

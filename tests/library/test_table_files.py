@@ -256,7 +256,7 @@ def test_read_header__tells_the_error_that_a_service_sent_as_a_votable(tmp_path:
         (gzip.compress(b"\x89HDF\r\n\x1a\n"), "is a HDF5 file; give"),
         (b"BZh91AY&SY", "is a bzip2 file"),
         (b"\xff\xfea\x00,\x00b\x00", "is a binary file"),
-        (b"x" * (16 * 2**20 + 1), "has a first line of more than 16777216 characters"),
+        (b"x" * (16 * 2**20 + 1), "has a line of more than 16777216 characters"),
     ],
 )
 def test_read_header__refuses_what_is_no_table_in_the_callers_words(

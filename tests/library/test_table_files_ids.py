@@ -97,6 +97,11 @@ def test_id_digits__decides_alike_whatever_the_batches(
         assert digits.complaint() == complaint(column)
 
 
+def test_check_id_digits__takes_ids_with_zeros_before_them() -> None:
+    padded = pa.array([f"{i:018d}" for i in range(1, 50)] + ["0000000000000123", "-0"])
+    check_id_digits(padded, "t", "objid")
+
+
 def test_check_id_digits__names_table_and_column() -> None:
     ids = pa.chunked_array([pa.array(through_float(sdss_objects(50)))])
     with pytest.raises(VoteTableError, match="t.csv: in column 'objid' all 50 ids above"):
