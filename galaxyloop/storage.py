@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-import botocore.exceptions
 import fsspec
 import fsspec.asyn
 import pandas as pd
@@ -21,18 +20,31 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from galaxyloop.errors import StorageError
+from galaxyloop.local_files import LocationError, local_path, local_status, read_local
+from galaxyloop.network_errors import (
+    ABSENT_ERRORS,
+    NETWORK_ERRORS,
+    is_lasting,
+    is_unsatisfiable,
+    lasting_failure,
+)
+
+__all__ = [
+    "ABSENT_ERRORS",
+    "NETWORK_ERRORS",
+    "FileReader",
+    "LocationError",
+    "file_digest",
+    "is_lasting",
+    "local_path",
+    "local_status",
+    "publish_file",
+    "whole_directory",
+    "write_table",
+]
 
 _Answer = TypeVar("_Answer")
-
-_PASSING_HTTP_STATUS = {408, 425, 429, 500, 502, 503, 504}
-_PASSING_BOTOCORE_ERRORS = (
-    botocore.exceptions.HTTPClientError,
-    botocore.exceptions.ConnectionError,
-)
-NETWORK_ERRORS = (OSError, aiohttp.ClientError, botocore.exceptions.BotoCoreError)
-"""What a failing disk, server or object store raises; missing credentials are among them."""
-ABSENT_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What says for certain that a file is not there to be read: asking again changes nothing."""
+_MAX_WAIT_S = 60.0
 
 
 class FileReader:
@@ -43,7 +55,7 @@ class FileReader:
     Args:
         max_bytes: of a file that is read whole, no more than this many bytes plus one are fetched.
         n_attempts: how often a file is asked for when the network fails.
-        wait_s: pause before the second attempt, doubled each time [s].
+        wait_s: pause before the second attempt, doubled each time, at most a minute [s].
         timeout_s: an answer that has not ended by then is a failure of the network [s].
     """
 
@@ -68,10 +80,7 @@ class FileReader:
         """
         path = local_path(uri)
         if path is not None:
-            with open(path, "rb") as file:
-                # read(n) sets n bytes aside whatever the file holds.
-                size = os.fstat(file.fileno()).st_size
-                return file.read(min(size, self.max_bytes) + 1)
+            return read_local(path, self.max_bytes + 1)
         return self._persistently(uri, lambda: self._fetch(uri, 0, self.max_bytes + 1))
 
     def read_range(self, uri: str, start: int, stop: int) -> bytes:
@@ -105,7 +114,7 @@ class FileReader:
         """
         path = local_path(uri)
         if path is not None:
-            status = os.stat(path)
+            status = local_status(path)
             return f"{status.st_size} {status.st_mtime_ns}"
         info = self._info(uri)
         mark = info.get("ETag") or info.get("Last-Modified") or info.get("LastModified")
@@ -119,6 +128,8 @@ class FileReader:
     def _info(self, uri: str) -> dict[str, Any]:
         """What the server says about a file."""
         info: dict[str, Any] = self._persistently(uri, lambda: self._ask(uri, "info"))
+        if info.get("type") == "directory":
+            raise IsADirectoryError(f"{uri} is a folder or a bucket")
         return info
 
     def _fetch(self, uri: str, start: int, stop: int) -> bytes:
@@ -126,7 +137,7 @@ class FileReader:
         try:
             content = self._ask(uri, "cat_file", start=start, end=stop)
         except (OSError, aiohttp.ClientResponseError) as error:
-            if _is_unsatisfiable(error):
+            if is_unsatisfiable(error):
                 return b""
             raise
         return bytes(content[: stop - start])
@@ -151,8 +162,9 @@ class FileReader:
             if protocol not in self._filesystems:
                 try:
                     filesystem = fsspec.filesystem(protocol, skip_instance_cache=True)
-                except (ValueError, ImportError) as error:
-                    raise FileNotFoundError(f"nothing here reads {protocol}://") from error
+                except (ValueError, TypeError, ImportError) as error:
+                    # TypeError: it wants settings besides the address, as ftp and github do.
+                    raise LocationError(f"nothing here reads {protocol}://") from error
                 self._filesystems[protocol] = filesystem
             return self._filesystems[protocol]
 
@@ -160,7 +172,7 @@ class FileReader:
         """Ask again while the failure may pass."""
         for attempt in range(self.n_attempts):
             if attempt:
-                time.sleep(self.wait_s * 2 ** (attempt - 1))
+                time.sleep(min(self.wait_s * 2 ** (attempt - 1), _MAX_WAIT_S))
             try:
                 return ask()
             except (*ABSENT_ERRORS, StorageError) as error:
@@ -169,12 +181,11 @@ class FileReader:
                     raise
                 last = error.__cause__
             except NETWORK_ERRORS as error:
-                status = getattr(error, "status", None)
-                if status in (401, 403):
-                    raise PermissionError(f"the server answers {status}") from error
-                if status is not None and status not in _PASSING_HTTP_STATUS:
-                    raise FileNotFoundError(f"the server answers {status}") from error
+                if lasting := lasting_failure(uri, error):
+                    raise lasting from error
                 last = error
+            except ValueError as error:
+                raise LocationError(f"no address: {error}") from error
         raise StorageError(
             f"{uri} could not be read in {self.n_attempts} attempts: {last}; check the network "
             "and the endpoint, then run again"
@@ -202,30 +213,6 @@ async def _get_range(filesystem: Any, uri: str, start: int, end: int) -> bytes: 
             if len(content) >= end - start:
                 break
         return bytes(content)
-
-
-def is_lasting(error: Exception) -> bool:
-    """Whether a network error must come again: a refusal, a wrong address or a wrong setting."""
-    if isinstance(error, botocore.exceptions.BotoCoreError):
-        # Of botocore's own failures only those of the connection pass.
-        return not isinstance(error, _PASSING_BOTOCORE_ERRORS)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return error.status not in _PASSING_HTTP_STATUS
-    return isinstance(error, (*ABSENT_ERRORS, aiohttp.InvalidURL))
-
-
-def _is_unsatisfiable(error: Exception) -> bool:
-    """Whether a server says that the file ends before the first byte asked for."""
-    says = f"{error} {error.__cause__}".lower()
-    is_named = "invalidrange" in says or "range is not satisfiable" in says
-    return is_named or getattr(error, "status", None) == 416
-
-
-def local_path(uri: str) -> str | None:
-    """The path on this machine, or None if the location is elsewhere."""
-    if uri.startswith("file://"):
-        return uri.removeprefix("file://")
-    return None if "://" in uri else uri
 
 
 @contextmanager

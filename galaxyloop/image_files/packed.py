@@ -1,6 +1,5 @@
 """Tables that hold images: one column of a Parquet file, read forward."""
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import pyarrow.parquet
 from galaxyloop.errors import StorageError
 from galaxyloop.image_files.parts import NoImageError
 from galaxyloop.image_files.ranges import ByteRange, RangedFile, plan_pieces
-from galaxyloop.storage import ABSENT_ERRORS, FileReader, local_path
+from galaxyloop.storage import ABSENT_ERRORS, FileReader, local_path, local_status
 
 _BUFFER_BYTES = 1 << 20
 _BATCH_BYTES = 4 << 20
@@ -48,7 +47,7 @@ class PackedTable:
         self.uri = uri
         self.column = column
         self._path = local_path(uri)
-        self._size = reader.size(uri) if self._path is None else os.stat(self._path).st_size
+        self._size = reader.size(uri) if self._path is None else local_status(self._path).st_size
         self._metadata: Any = None
         with _naming(uri), self._opened([]) as file:
             self._metadata = file.metadata
