@@ -27,7 +27,7 @@ from galaxyloop.images import (
     decode_image,
 )
 from galaxyloop.shards import CutoutCollection, CutoutShard, CutoutWriter, ShardSummary
-from galaxyloop.storage import ABSENT_ERRORS, whole_directory
+from galaxyloop.storage import ABSENT_ERRORS, LocationError, whole_directory
 from galaxyloop.surveys.fingerprints import (
     CONTENT,
     STAT,
@@ -89,7 +89,7 @@ def cut_out_chunk(
     A shard is kept for as long as its chunk, so what may pass must not become a reject. An image
     that was seen when the survey was versioned (fingerprint ``content`` or ``stat``) and now is
     gone, or another, stops the run. Under ``uri`` nobody has looked before: a file that certainly
-    is not there is a reject, unless all of the chunk are missing: then the storage is away.
+    is not there, or in no table, is a reject, unless all of the chunk are: the storage is away.
 
     Args:
         chunk: ``id_str, image_uri, image_digest`` and the columns of the index; a row whose
@@ -107,26 +107,31 @@ def cut_out_chunk(
         writer = CutoutWriter(draft, config.image_size_px, config.to_dict())
         cutter = _Cutter(config, ImageFiles(config.max_image_bytes, n_attempts))
         with writer, closing(cutter.in_order(chunk, n_readers)) as cutouts:
-            used, rejects = _write_cutouts(cutouts, chunk, writer)
-        _check_storage(rejects, len(chunk))
+            used, rejects, n_unseen = _write_cutouts(cutouts, chunk, writer)
+        _check_storage(rejects, n_unseen, len(chunk))
         return writer.finish(chunk.iloc[used], rejects)
 
 
 def _write_cutouts(
     cutouts: "Iterator[Cutout | ImageRejectedError]", chunk: pd.DataFrame, writer: CutoutWriter
-) -> tuple[list[int], pd.DataFrame]:
-    """Append every cutout; the rows that gave one, and the table of those that did not."""
+) -> tuple[list[int], pd.DataFrame, int]:
+    """Append every cutout; the rows that gave one, a table of the others, how many of them unseen.
+
+    Unseen is an image that there is no file of and that nobody has looked for before.
+    """
     used: list[int] = []
+    n_unseen = 0
     rejects: list[tuple[object, ...]] = []
     keys = list(zip(chunk["id_str"], chunk["image_digest"], chunk["group_id"], strict=True))
     for row, cutout in enumerate(tqdm(cutouts, "cutouts", len(chunk), disable=None)):
         if isinstance(cutout, ImageRejectedError):
             why = ("image_uri", cutout.value, cutout.reason)
             rejects.append((row, *keys[row][:2], *why))
+            n_unseen += isinstance(cutout, _UnseenError)
         else:
             writer.append(*keys[row], cutout)
             used.append(row)
-    return used, pd.DataFrame(rejects, columns=_REJECT_COLUMNS)
+    return used, pd.DataFrame(rejects, columns=_REJECT_COLUMNS), n_unseen
 
 
 def check_rejects(
@@ -213,7 +218,8 @@ class _Cutter:
             change = self._change(row, parts)
         except ABSENT_ERRORS as error:
             if self._was_never_there(row, error):
-                raise _absence(row.uri, error) from error
+                kind = ImageRejectedError if _was_looked_for(row.digest) else _UnseenError
+                raise kind(*_absence(row.uri, error)) from error
             change = f"cannot be read any more ({error})"
         if change and row.is_alive:
             raise StorageError(
@@ -247,22 +253,29 @@ class _Cutter:
         return not row.digest.startswith((CONTENT, STAT))
 
 
-def _absence(uri: str, error: OSError) -> ImageRejectedError:
-    """Why there is no file that anybody has seen before."""
+class _UnseenError(ImageRejectedError):
+    """There is no file, and nobody has looked for one before: the storage may be away."""
+
+
+def _was_looked_for(digest: str) -> bool:
+    """Whether a fingerprint tells that the survey's versioning looked at the image or its table."""
+    return digest == UNREADABLE or digest.startswith((CONTENT, STAT))
+
+
+def _absence(uri: str, error: OSError) -> tuple[str, str]:
+    """Why there is no file that anybody has seen before, and what there is."""
     if isinstance(error, NoImageError):
-        return ImageRejectedError(error.reason, error.value)
-    if isinstance(error, FileNotFoundError):
-        return ImageRejectedError(_MISSING, uri)
-    return ImageRejectedError(_NOT_READABLE, f"{uri}: {error}")
+        return error.reason, error.value
+    if isinstance(error, FileNotFoundError) and not isinstance(error, LocationError):
+        return _MISSING, uri
+    return _NOT_READABLE, f"{uri}: {error}"
 
 
-def _check_storage(rejects: pd.DataFrame, n_read: int) -> None:
+def _check_storage(rejects: pd.DataFrame, n_unseen: int, n_read: int) -> None:
     """Refuse to keep a shard of images of which none is there though all were listed."""
-    is_listed = rejects["image_digest"].ne(UNREADABLE)
-    is_absent = rejects["reason"].isin([_MISSING, _NOT_READABLE])
-    if n_read and int((is_listed & is_absent).sum()) == n_read:
+    if n_read and n_unseen == n_read:
         raise StorageError(
             f"none of the {n_read} images of this chunk can be read, such as "
-            f"{rejects['value'].iloc[0]}; check the storage, or take them off the manifest, and "
-            "run again"
+            f"{rejects['value'].iloc[0]} ({rejects['reason'].iloc[0]}); check the storage, or take "
+            "them off the manifest, and run again"
         )

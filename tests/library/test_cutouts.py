@@ -23,6 +23,7 @@ from tests.library.image_files import (
     jpeg_bytes,
     png_bytes,
     write_chunk,
+    write_packed,
 )
 
 SMALL = CutoutConfig(image_size_px=32, max_image_px=1_000_000)
@@ -149,6 +150,25 @@ def test_cut_out_chunk__takes_a_chunk_of_nothing_for_a_storage_that_is_away(
     with pytest.raises(StorageError, match="none of the 3 images of this chunk can be read"):
         cut_out_chunk(chunk, SMALL, tmp_path / "shard")
     assert not (tmp_path / "shard").exists()
+
+
+def test_cut_out_chunk__takes_a_chunk_of_no_tables_or_bands_for_a_storage_that_is_away(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"half a table")
+    (tmp_path / "J1_g").touch()
+    tables = [f"{tmp_path}/t.parquet#image/{row}" for row in range(2)]
+    uris = [*tables, f"{tmp_path}/J1_{{g,r}}", f"{tmp_path}/absent"]
+    chunk = chunk_of(list("abcd"), uris, "uri")
+    with pytest.raises(StorageError, match=r"none of the 4 .*t.parquet.* \(a damaged table\)"):
+        cut_out_chunk(chunk, SMALL, tmp_path / "shard")
+    assert not (tmp_path / "shard").exists()
+    seen = write_chunk(tmp_path / "in", {"e": b"<html>"}, "uri")
+    summary = cut_out_chunk(pd.concat([chunk, seen]), SMALL, tmp_path / "shard")
+    assert summary.n_rejected == 5
+    nulls = write_packed(tmp_path / "null.parquet", [None, None])
+    looked_at = chunk_of(["a", "b"], nulls, "stat")
+    assert cut_out_chunk(looked_at, SMALL, tmp_path / "nulls").n_rejected == 2
 
 
 def test_cut_out_chunk__digest_tells_rejects_fingerprints_and_groups_apart(tmp_path: Path) -> None:
