@@ -9,7 +9,9 @@ import re
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from jaxtyping import Num, Shaped
@@ -21,6 +23,7 @@ from galaxyloop.images.gzip_files import FITS_START, GZIP_START, unpack_gzip
 Plane = Num[np.ndarray, "y x"]
 _Planes = Num[np.ndarray, "band y x"]
 
+_MAX_PLANES = 1000
 _KINDS = {
     bits: np.dtype(kind)
     for bits, kind in ((8, "u1"), (16, ">i2"), (32, ">i4"), (64, ">i8"), (-32, ">f4"), (-64, ">f8"))
@@ -60,7 +63,8 @@ def read_fits(content: bytes, bounds: ImageBounds, hdus: Sequence[str] = ()) -> 
 
     Args:
         content: a FITS file, plain, with compressed HDUs, or packed by gzip.
-        bounds: checked on the headers, before anything is unpacked.
+        bounds: checked on the headers, before anything is unpacked; ``max_image_px`` holds for
+            all planes together.
         hdus: names or numbers of the HDUs to read; none takes all that hold an image.
 
     Raises:
@@ -68,21 +72,37 @@ def read_fits(content: bytes, bounds: ImageBounds, hdus: Sequence[str] = ()) -> 
     """
     if content.startswith(GZIP_START):
         content = unpack_gzip(content, bounds)
-    units = read_headers(content)
+    layers = _name_planes(_pick(read_headers(content), hdus), bounds, is_asked_for=bool(hdus))
+    _check_data(content, [unit for unit, _ in layers], bounds)
     planes: dict[str, Plane] = {}
+    with _AstropyFile(content) as file:
+        for unit, names in layers:
+            values = _read_plain(content, unit) if _is_plain(unit) else file.read(unit)
+            cube: _Planes = values.reshape(-1, *unit.shape[-2:])
+            for name, plane in zip(names, cube, strict=True):
+                planes.setdefault(name, plane)
+    return planes
+
+
+def _name_planes(
+    units: Sequence[HeaderUnit], bounds: ImageBounds, *, is_asked_for: bool
+) -> list[tuple[HeaderUnit, list[str]]]:
+    """The HDUs that have a plane of a new name, with the names of all their planes."""
+    layers = []
+    taken: set[str] = set()
     n_planes = 0
-    for unit in _pick(units, hdus):
-        _check_unit(content, unit, bounds)
+    for unit in units:
+        _check_shape(unit, bounds)
         names = _plane_names(unit, n_planes)
         places = [str(n_planes + i) for i in range(len(names))]
         n_planes += len(names)
-        if hdus:
+        if is_asked_for:
             pairs = zip(names, places, strict=True)
-            names = [place if name in planes else name for name, place in pairs]
-        if not planes.keys() >= set(names):
-            for name, plane in zip(names, _read_cube(content, unit), strict=True):
-                planes.setdefault(name, plane)
-    return planes
+            names = [place if name in taken else name for name, place in pairs]
+        if not taken.issuperset(names):
+            layers.append((unit, names))
+            taken.update(names)
+    return layers
 
 
 def _pick(units: list[HeaderUnit], hdus: Sequence[str]) -> list[HeaderUnit]:
@@ -133,8 +153,8 @@ def _plane_names(unit: HeaderUnit, n_before: int) -> list[str]:
     return [str(n_before + i) for i in range(n_planes)]
 
 
-def _check_unit(content: bytes, unit: HeaderUnit, bounds: ImageBounds) -> None:
-    """Whether what the header promises fits, and is there."""
+def _check_shape(unit: HeaderUnit, bounds: ImageBounds) -> None:
+    """Whether an HDU is a plane or a cube of planes, neither too large nor too many."""
     *more, height, width = unit.shape if len(unit.shape) > 1 else (0, 0, 0)
     if not width or any(length > 1 for length in more[:-1]):
         axes = " x ".join(str(length) for length in reversed(unit.shape))
@@ -143,16 +163,21 @@ def _check_unit(content: bytes, unit: HeaderUnit, bounds: ImageBounds) -> None:
     if math.prod(unit.shape) > bounds.max_image_px:
         size = f"{width} x {height} x {more[-1]}"
         raise ImageRejectedError(f"more than max_image_px={bounds.max_image_px} pixels", size)
-    if unit.end > len(content):
-        missing = f"{len(content)} of {unit.end} bytes"
-        raise ImageRejectedError("a truncated FITS file", missing)
-    _check_compression(unit)
+    if more and more[-1] > _MAX_PLANES:
+        raise ImageRejectedError(f"a cube of more than {_MAX_PLANES} planes", str(more[-1]))
 
 
-def _read_cube(content: bytes, unit: HeaderUnit) -> _Planes:
-    """The planes of one HDU."""
-    cube = _read_plain(content, unit) if _is_plain(unit) else _read_by_astropy(content, unit)
-    return cube.reshape(-1, *unit.shape[-2:])
+def _check_data(content: bytes, units: Sequence[HeaderUnit], bounds: ImageBounds) -> None:
+    """Whether what the headers promise fits all together, and is there."""
+    n_px = sum(math.prod(unit.shape) for unit in units)
+    if n_px > bounds.max_image_px:
+        told = f"{n_px} in {len(units)} HDUs"
+        raise ImageRejectedError(f"more than max_image_px={bounds.max_image_px} pixels", told)
+    for unit in units:
+        if unit.end > len(content):
+            missing = f"{len(content)} of {unit.end} bytes"
+            raise ImageRejectedError("a truncated FITS file", missing)
+        _check_compression(unit)
 
 
 def _check_compression(unit: HeaderUnit) -> None:
@@ -190,19 +215,37 @@ def _read_plain(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..."]:
     return np.frombuffer(content, kind, math.prod(unit.shape), unit.start)
 
 
-def _read_by_astropy(content: bytes, unit: HeaderUnit) -> Shaped[np.ndarray, "..."]:
-    """Scaled, blanked and compressed values."""
-    from astropy.io import fits  # here: it takes most of a second
+class _AstropyFile:
+    """Scaled, blanked and compressed values of a file, which astropy opens at most once."""
 
-    try:
-        with fits.open(BytesIO(content), memmap=False) as hdus:
-            values = np.asarray(hdus[unit.index].data)
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._stack = ExitStack()
+        self._hdus: Any = None
+
+    def __enter__(self) -> "_AstropyFile":
+        """Open nothing yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was opened."""
+        self._stack.close()
+
+    def read(self, unit: HeaderUnit) -> Shaped[np.ndarray, "..."]:
+        """The values of one HDU."""
+        from astropy.io import fits  # here: it takes most of a second
+
+        try:
+            if self._hdus is None:
+                file = fits.open(BytesIO(self.content), memmap=False)
+                self._hdus = self._stack.enter_context(file)
+            values = np.asarray(self._hdus[unit.index].data)
             if values.shape != unit.shape:
                 raise ValueError(f"{values.shape} instead of {unit.shape}")
-            return values
-    except (*_ASTROPY_ERRORS, *_unpacking_errors(), fits.VerifyError) as error:
-        told = " ".join(str(error).split())
-        raise ImageRejectedError("a damaged FITS file", f"HDU {unit.index}: {told}") from error
+        except (*_ASTROPY_ERRORS, *_unpacking_errors(), fits.VerifyError) as error:
+            told = " ".join(str(error).split())
+            raise ImageRejectedError("a damaged FITS file", f"HDU {unit.index}: {told}") from error
+        return values
 
 
 def _unpacking_errors() -> tuple[type[Exception], ...]:

@@ -15,7 +15,9 @@ _CARD_BYTES = 80
 _END = b"END     "
 _MAX_AXES = 999
 _MAX_LISTED = 12
+_MAX_UNITS = 1000
 _TEXT = re.compile(rb"\s*'((?:[^']|'')*)'")
+_WHOLE = re.compile(rb" *([+-]?[0-9]+) *(?:/|$)")
 _NUMBERS = {b"BITPIX  ", b"PCOUNT  ", b"GCOUNT  ", b"ZNAXIS  "}
 _OTHERS = {
     *(b"XTENSION", b"BSCALE  ", b"BZERO   ", b"BLANK   ", b"ZIMAGE  ", b"GROUPS  "),
@@ -64,11 +66,16 @@ def read_headers(content: bytes) -> list[HeaderUnit]:
     """The header of every HDU, as far as the file reaches.
 
     Raises:
-        ImageRejectedError: a header is damaged or the file ends within the first.
+        ImageRejectedError: a header is damaged, the file ends within the first, or it has more
+            than a thousand.
     """
     units: list[HeaderUnit] = []
     at = 0
     while not units or content.startswith(b"XTENSION", at):
+        if len(units) == _MAX_UNITS:
+            raise ImageRejectedError(
+                f"a FITS file of more than {_MAX_UNITS} HDUs", f"{len(content)} bytes"
+            )
         units.append(_read_header(content, at, len(units)))
         at = units[-1].start + -(-units[-1].n_bytes // BLOCK_BYTES) * BLOCK_BYTES
     return units
@@ -130,12 +137,13 @@ def _number(cards: dict[bytes, bytes], keyword: bytes, default: int | None = Non
     raw = cards.get(keyword)
     if raw is None and default is not None:
         return default
-    try:
-        return int((raw or b"").partition(b"/")[0])
-    except ValueError:
+    # int() alone would take 3_2, too.
+    number = _WHOLE.match(raw or b"")
+    if not number:
         found = repr(_text(raw or b"")) if raw else "missing"
         name = keyword.decode("ascii").strip()
-        raise ImageRejectedError("a damaged FITS header", f"{name} is {found}") from None
+        raise ImageRejectedError("a damaged FITS header", f"{name} is {found}")
+    return int(number[1])
 
 
 def _text(raw: bytes) -> str:

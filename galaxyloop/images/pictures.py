@@ -20,7 +20,7 @@ _TEXT_STARTS = {
     b"<error": "an XML document instead of an image",
     b"{": "a JSON document instead of an image",
     b"version https://git-lfs": "a Git LFS pointer instead of an image",
-    b"simple  =": "a FITS file; give JPEG or PNG",
+    b"simple  =": "a damaged FITS file",
 }
 
 

@@ -101,7 +101,7 @@ def test_decode_rgb__survives_damage_anywhere() -> None:
         (b"<?xml version='1.0'?><Error>", "an XML document instead of an image"),
         (b'{"message": "quota"}', "a JSON document instead of an image"),
         (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
-        (b"SIMPLE  =                    T", "a FITS file; give JPEG or PNG"),
+        (b"SIMPLE  =                    T", "a damaged FITS file"),
         (b"GIF89a....", "neither JPEG, PNG nor FITS"),
         (bomb_bytes(30_000), "more than max_image_px=1000000 pixels: 30000 x 30000"),
         (png_bytes(galaxy_pixels(1, 15, 40)), "smaller than min_side_px=16: 40 x 15"),

@@ -197,6 +197,7 @@ TABLE = fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1])], name="
         (with_card(GOOD, "NAXIS1", "30000"), [], "a truncated FITS file: 5760 of 2402880 bytes"),
         (with_card(GOOD, "NAXIS1", "300000"), [], "more than max_image_px=1000000 pixels: 300000"),
         (with_card(GOOD, "NAXIS1", "-3"), [], "a damaged FITS header: axes of [-3, 20]"),
+        (with_card(GOOD, "NAXIS1", "3_0"), [], "a damaged FITS header: NAXIS1 is '3_0'"),
         (with_card(GOOD, "NAXIS1", "T"), [], "a damaged FITS header: NAXIS1 is 'T'"),
         (with_card(GOOD, "NAXIS", "99999999"), [], "a damaged FITS header: NAXIS = 99999999"),
         (with_card(GOOD, "BITPIX", "7"), [], "a damaged FITS"),
@@ -258,12 +259,3 @@ def test_read_fits__survives_damage_anywhere() -> None:
         except ImageRejectedError:
             n_rejected += 1
     assert 50 < n_rejected < 240
-
-
-def test_read_fits__gzip_members_neither_hide_a_bomb_nor_take_for_ever() -> None:
-    many = gzip.compress(GOOD) + gzip.compress(b"") * 20_000
-    with pytest.raises(ImageRejectedError, match="over 10000 members"):
-        read_fits(many, BOUNDS)
-    million = gzip.compress(bytes(1_000_000), 9)
-    with pytest.raises(ImageRejectedError, match="over 9000000 bytes out of"):
-        read_fits(gzip.compress(GOOD) + million * 20, BOUNDS)
