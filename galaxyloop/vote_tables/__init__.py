@@ -1,7 +1,8 @@
 """Vote tables as the world publishes them, to whole counts in one layout.
 
-Three spellings are read: Galaxy Zoo 2's (``t01_smooth_or_features_a01_smooth_count``), Galaxy Zoo
-DECaLS's (``smooth-or-featured_smooth``), and harmonised ones (``smooth-or-featured-gz2_smooth``).
+Each campaign is read in the spelling of its released tables (Galaxy Zoo 2's is
+``t01_smooth_or_features_a01_smooth_count``), in others that it knows, and in the tree's own
+(``smooth-or-featured-gz2_smooth``); Panoptes reductions and experts' attributes are read too.
 """
 
 from galaxyloop.vote_tables.match import SourceMatch, match_votes

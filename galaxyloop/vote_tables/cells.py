@@ -7,11 +7,10 @@ import pyarrow.compute as pc
 from jaxtyping import Bool
 
 from galaxyloop.errors import VoteTableError
-from galaxyloop.table_files import FLOAT_ID
+from galaxyloop.table_files import FLOAT_ID, MISSING_IDS
 from galaxyloop.vote_tables.id_index import IdIndex, cut_texts
 from galaxyloop.vote_tables.rejects import BatchRejects
 
-_MISSING_IDS = {"", "nan", "none", "null", "<na>"}
 _LONGEST_MISSING = 4
 _MARKS_OF_FLOATS = np.frombuffer(b".eE", dtype=np.uint8)
 
@@ -20,7 +19,8 @@ def read_ids(column: pa.Array, name: str, uri: str) -> np.ndarray:
     """Ids as text, exactly as the table has them, in an array of objects.
 
     Raises:
-        VoteTableError: the column stores floating-point numbers, which cannot hold 18 digits.
+        VoteTableError: the column stores neither text nor whole numbers; floating-point numbers
+            cannot hold 18 digits.
     """
     return np.array(read_id_texts(column, name, uri).to_pylist(), dtype=object)
 
@@ -29,24 +29,33 @@ def read_id_texts(column: pa.Array, name: str, uri: str) -> pa.StringArray:
     """The same in Arrow's memory: no object an id; missing ones are empty.
 
     Raises:
-        VoteTableError: the column stores floating-point numbers, which cannot hold 18 digits.
+        VoteTableError: the column stores neither text nor whole numbers; floating-point numbers
+            cannot hold 18 digits.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
-    if not (pa.types.is_integer(kind) or _is_text(kind)):
+    is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if not (pa.types.is_integer(kind) or _is_text(kind) or is_bytes):
+        lost = ", which may have lost digits" if pa.types.is_floating(kind) else ""
         raise VoteTableError(
-            f"{uri}: the ids in '{name}' are stored as {kind}, which may have lost digits; "
-            "store them as text or whole numbers"
+            f"{uri}: the ids in '{name}' are stored as {kind}{lost}; store them as text or whole "
+            "numbers, or set id_column to another column"
         )
-    return pc.fill_null(pc.cast(column, pa.string()), "")
+    try:
+        texts = pc.cast(column, pa.string())
+    except pa.ArrowInvalid as error:
+        raise VoteTableError(
+            f"{uri}: the ids in '{name}' are bytes that are no text in UTF-8; store them as text"
+        ) from error
+    return pc.fill_null(texts, "")
 
 
 def check_ids(rejects: BatchRejects, column: str) -> None:
     """Reject rows without a usable id."""
     for position in np.flatnonzero(_may_be_unusable(rejects.id_strs)):
         id_str = str(rejects.id_strs[position])
-        if id_str.strip().casefold() in _MISSING_IDS:
+        if id_str.strip().casefold() in MISSING_IDS:
             reason = "the id is missing; give every galaxy one"
         elif id_str != id_str.strip():
             reason = "the id has spaces around it; remove them"

@@ -11,6 +11,7 @@ from galaxyloop.vote_tables.layout import QuestionLayout, TableLayout
 from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VotesConfig
 
+_MISSING = "the cell is missing; write 0 where nobody answered"
 _MAX_SHARE_SUM = 1.02
 """Bound on the sum of a question's weighted fractions: 1, and seven roundings to spare."""
 
@@ -26,11 +27,6 @@ class BatchCounts:
     """Answer column of the tree to its votes, NaN where the table has none."""
     superseded: dict[str, Float[np.ndarray, " galaxy"]]
     """Question to the votes on its earlier wording's answers."""
-
-    def asked(self, layout: QuestionLayout) -> Float[np.ndarray, " galaxy"]:
-        """Answers given to a question, its earlier wording included."""
-        total = np.sum([self.votes[column] for column in layout.question.columns], axis=0)
-        return np.asarray(total + self.superseded.get(layout.question.name, 0.0))
 
 
 def count_votes(
@@ -111,8 +107,9 @@ def _recover(
     total_name = layout.totals[0]
     totals = numbers[total_name]
     _require_whole(totals, total_name, rejects)
+    cells = {**numbers, **_superseded_cells(layout, numbers)}
     given = [name for name in (*layout.columns, *layout.superseded) if name]
-    fractions = np.stack([numbers[name] for name in given], axis=1)
+    fractions = np.stack([cells[name] for name in given], axis=1)
     # Nobody asked: 0 / 0 is published as an empty cell.
     fractions = np.where(np.isnan(fractions) & (totals == 0)[:, None], 0.0, fractions)
     whole, is_implied = recover_counts(fractions, totals, config.fraction_decimals)
@@ -189,13 +186,24 @@ def _count_superseded(
     if not layout.superseded or layout.method not in ("counts", "fractions"):
         return
     total = np.zeros(len(rejects.rows))
-    for name in layout.superseded:
-        values = numbers[name]
+    for name, values in _superseded_cells(layout, numbers).items():
+        rejects.add(np.isnan(values), name, values, _MISSING)
         if layout.method == "fractions":
             values = np.round(values * numbers[layout.totals[0]])
         _require_whole(values, name, rejects)
         total = total + values
     counts.superseded[layout.question.name] = total
+
+
+def _superseded_cells(
+    layout: QuestionLayout, numbers: Numbers
+) -> dict[str, Float[np.ndarray, " galaxy"]]:
+    """Cells on the earlier wording's answers; where all are empty it was not shown: 0."""
+    if not layout.superseded:
+        return {}
+    cells = np.stack([numbers[name] for name in layout.superseded])
+    cells = np.where(np.isnan(cells).all(axis=0), 0.0, cells)
+    return dict(zip(layout.superseded, cells, strict=True))
 
 
 def _require_whole(values: Float[np.ndarray, " galaxy"], name: str, rejects: BatchRejects) -> None:

@@ -84,18 +84,32 @@ def find_layout(header: Sequence[str], source: VoteSource, campaign: Campaign) -
         VoteTableError: the table holds no votes of the campaign, or not all answers of a
             question, or answers that the campaign does not know, or no id.
     """
-    layouts = _attribute_layouts(header, campaign) or _vote_layouts(header, source, campaign)
+    readable = _without_ignored(header, source)
+    layouts = _attribute_layouts(readable, campaign)
+    if not layouts:
+        refuse_released(header, source)
+        layouts = _vote_layouts(readable, source, campaign)
     id_column = _find_id_column(header, source, campaign)
     read = {id_column, *_columns_of(layouts)}
     ignored = tuple(column for column in header if column not in read)
     return TableLayout(campaign, id_column, tuple(layouts), ignored)
 
 
+def _without_ignored(header: Sequence[str], source: VoteSource) -> list[str]:
+    """The columns that may be read."""
+    missing = [name for name in source.ignored_columns if name not in header]
+    if missing:
+        raise VoteTableError(
+            f"{source.uri} has no column {', '.join(missing)}, which ignored_columns names; its "
+            f"first columns are {', '.join(header[:5])}; mend the names"
+        )
+    return [name for name in header if name not in source.ignored_columns]
+
+
 def _vote_layouts(
     header: Sequence[str], source: VoteSource, campaign: Campaign
 ) -> list[QuestionLayout]:
     """How each question's votes are had from a table of votes."""
-    refuse_released(header, source)
     grammar = max(campaign.grammars, key=lambda grammar: n_answers_known(header, grammar))
     readings = {column: reading for column in header if (reading := grammar.read(column))}
     if not any(reading.answer for reading in readings.values()):

@@ -62,7 +62,7 @@ def _read_key(metadata: str, key: str) -> tuple[str, str]:
     """The id under the key, or why there is none."""
     try:
         values = json.loads(metadata)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         return "", "the subject's metadata is no JSON object; export the subjects again"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from galaxyloop.campaigns import campaign_tree, find_campaign
+from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import VoteTableError
 from galaxyloop.storage import whole_directory
 from galaxyloop.vote_tables.id_index import IdIndex
@@ -136,7 +137,20 @@ def _read_into(
             told.append(reader.summary())
         if len(campaigns) > 1:
             write_joined(list(campaigns.values()), writer, config.batch_rows)
-    summary = VoteSummary(
+    summary = _summarise(told, rejects, writer, tree, config)
+    (partial / SUMMARY_FILE).write_text(summary.to_json())
+    return summary
+
+
+def _summarise(
+    told: list[SourceSummary],
+    rejects: RejectsCounter,
+    writer: VotesWriter,
+    tree: DecisionTree,
+    config: VotesConfig,
+) -> VoteSummary:
+    """What was read from all sources together."""
+    return VoteSummary(
         n_read=sum(source.n_read for source in told),
         n_accepted=sum(source.n_accepted for source in told),
         n_rejected=sum(source.n_rejected for source in told),
@@ -149,8 +163,6 @@ def _read_into(
         sources=told,
         checks=config.to_dict(),
     )
-    (partial / SUMMARY_FILE).write_text(summary.to_json())
-    return summary
 
 
 def _from_source(number: int, ids: pa.StringArray) -> pa.Table:

@@ -89,7 +89,7 @@ class SourceReader:
         """Stream the whole table.
 
         Raises:
-            VoteTableError: the table is damaged or empty, or its ids lost digits.
+            VoteTableError: the table is damaged, has no row or no votes, or its ids lost digits.
             TooManyRejectsError: more rows are rejected than the settings allow.
             StorageError: the network or the storage failed; it may work later.
         """
@@ -109,6 +109,12 @@ class SourceReader:
         if complaint := self.digits.complaint():
             raise VoteTableError(f"{uri}: in column '{self.layout.id_column}' {complaint}")
         self._check_rate(self.rejects.reasons - before)
+        if self.n_absent and self.n_absent + self.n_rejected == self.n_read:
+            raise VoteTableError(
+                f"{uri} has no votes of campaign '{self.layout.campaign.name}': in {self.n_absent} "
+                f"of its {self.n_read} rows all cells on its answers are empty, and no row is "
+                "left; name the right campaign, or leave the table out"
+            )
 
     def summary(self) -> SourceSummary:
         """What was found so far."""
@@ -130,7 +136,7 @@ class SourceReader:
             rebuilt=[q.question.name for q in layout.questions if q.method == "weighted"],
             ignored_columns=list(layout.ignored),
             n_absent=self.n_absent,
-            is_derived=layout.origin == "derived",
+            is_derived=layout.campaign.is_derived,
         )
 
     def _reject(self, lines: list[dict[str, Any]]) -> None:

@@ -22,7 +22,7 @@ def refuse_unknown_answers(
             raise VoteTableError(
                 f"{source.uri}: column '{column}' is an answer to '{reading.question}' that "
                 f"campaign '{campaign.name}' does not know (it knows {', '.join(known)}); name "
-                "the right campaign, or rename or drop the column"
+                "the right campaign, or put the column into ignored_columns if it holds no votes"
             )
 
 

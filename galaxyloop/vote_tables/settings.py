@@ -21,6 +21,9 @@ class VoteSource(StrictConfig):
     """``weighted`` rebuilds approximate votes as round(weighted fraction x times asked)."""
     id_column: str = ""
     """Column that names the galaxies; empty takes the first of the campaign's that is there."""
+    ignored_columns: list[str] = field(default_factory=list)
+    """Columns that hold no votes though their names look like answers, such as a measured
+    ``bar_strength``; they are not read."""
     reductions: list[str] = field(default_factory=list)
     """For a table of Panoptes (or Caesar) reductions, which has one row a subject and task: which
     answer each task and slug is, a line each: ``T0.smooth = smooth-or-featured_smooth``.

@@ -180,6 +180,19 @@ def test_find_layout__takes_the_preferred_id_or_the_one_asked_for() -> None:
     assert find_layout(header, source, find_campaign("gz2")).id_column == "name"
 
 
+def test_find_layout__does_not_read_ignored_columns() -> None:
+    answers = ["bar_strong", "bar_weak", "bar_no"]
+    header, campaign = ["iauname", *answers, "bar_length"], find_campaign("gz_decals_dr5")
+    with pytest.raises(VoteTableError, match="'bar_length' is an answer .* into ignored_columns"):
+        find_layout(header, VoteSource("a.csv", campaign.name), campaign)
+    source = VoteSource("a.csv", campaign.name, ignored_columns=["bar_length"])
+    layout = find_layout(header, source, campaign)
+    assert layout.number_columns == tuple(answers)
+    assert layout.ignored == ("bar_length",)
+    with pytest.raises(VoteTableError, match="has no column bar_length, which ignored_columns"):
+        find_layout(header[:-1], source, campaign)
+
+
 @pytest.mark.parametrize(
     ("header", "campaign", "message"),
     [

@@ -37,6 +37,8 @@ def test_find_subject_ids__keeps_all_digits_and_shows_floats_as_floats(tmp_path:
         ("", "no JSON object"),
         ("{'id': 1}", "no JSON object"),
         ("[1]", "no JSON object"),
+        ("[" * 100_000, "no JSON object"),
+        ('{"id": ' + "9" * 5000 + "}", "no JSON object"),
         ('{"id": null}', "no id under 'id'"),
         ('{"id": ""}', "no id under 'id'"),
         ('{"id": true}', "no id under 'id'"),

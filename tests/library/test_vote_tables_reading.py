@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,35 @@ def test_read_vote_table__passes_over_galaxies_that_are_not_in_the_campaign(tmp_
     # Nobody is named by an empty id, so its row is wrong rather than of another campaign.
     rejects = load_vote_rejects(tmp_path / "votes")
     assert rejects[["row", "id_str"]].to_numpy().tolist() == [[2, ""], [3, "c"]]
+
+
+def test_read_vote_table__refuses_a_table_that_has_no_votes_of_the_campaign(tmp_path: Path) -> None:
+    table = pd.DataFrame({"objid": ["a", "b"]}).assign(**dict.fromkeys(FIRST, np.nan))
+    with pytest.raises(VoteTableError, match="no votes of campaign 'gz2': in 2 of its 2 rows"):
+        read(table, tmp_path)
+    assert not (tmp_path / "votes").exists()
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_read_vote_table__reads_ids_that_a_writer_left_as_bytes(
+    kind: pa.DataType, tmp_path: Path
+) -> None:
+    table = table_of(9).assign(objid=[f"00{i}" for i in range(9)])
+    assert (
+        read(table, tmp_path / "text").digest
+        == read(
+            table.assign(objid=pd.array(table["objid"].map(str.encode), pd.ArrowDtype(kind))),
+            tmp_path / "bytes",
+        ).digest
+    )
+
+
+def test_read_vote_table__refuses_ids_that_are_no_text_nor_whole_numbers(tmp_path: Path) -> None:
+    table = table_of(2)
+    with pytest.raises(VoteTableError, match="bytes that are no text in UTF-8"):
+        read(table.assign(objid=[b"\xff", b"a"]), tmp_path)
+    with pytest.raises(VoteTableError, match="'objid' are stored as null; store them as text"):
+        read(table.assign(objid=None), tmp_path)
 
 
 def test_read_vote_table__names_derived_votes_as_such(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from galaxyloop.campaigns import find_campaign
 from galaxyloop.errors import ConfigError, TooManyRejectsError, VoteTableError
 from galaxyloop.vote_tables import (
     VotesConfig,
@@ -14,6 +16,7 @@ from galaxyloop.vote_tables import (
     read_vote_table,
 )
 from schemas.votes import judge_votes
+from tests.library.vote_tables import walk_tree
 
 
 def test_read_vote_table__tolerates_a_small_excess_over_the_parents_and_counts_it(
@@ -61,6 +64,19 @@ def test_read_vote_table__refuses_a_bad_source_beside_a_large_good_one(tmp_path:
         read_vote_table(sources, VotesConfig(), tmp_path / "votes", judge_votes)
     assert list(caught.value.reasons.values()) == [5]
     assert not (tmp_path / "votes").exists()
+
+
+def test_read_vote_table__an_earlier_wording_without_cells_was_not_shown(tmp_path: Path) -> None:
+    campaign = find_campaign("gz_decals_dr5")
+    table = walk_tree(campaign, 3).rename(columns=lambda name: name.replace("-dr5", ""))
+    table["merging_neither-v1"] = [0, np.nan, np.nan]
+    table["merging_both-v1"] = [0, np.nan, 0]
+    table.to_parquet(tmp_path / "t.parquet")
+    source = VoteSource(str(tmp_path / "t.parquet"), campaign.name)
+    config = VotesConfig(max_reject_rate=1.0)
+    summary = read_vote_table([source], config, tmp_path / "votes", judge_votes)
+    assert summary.n_accepted == 2
+    assert summary.reasons == {"the cell is missing; write 0 where nobody answered": 1}
 
 
 def test_load_votes__refuses_another_directory(tmp_path: Path) -> None:
