@@ -103,12 +103,18 @@ def efigi(data: Path) -> Iterator[dict[str, Any]]:
 
 
 def framed(galaxies: list[dict[str, Any]], images: Path) -> Iterator[dict[str, Any]]:
-    """The same galaxies, their centres written without loss: all images are framed alike."""
+    """The same galaxies, their centres written without loss: all images are framed alike.
+
+    A centre that is newer than its image is taken as it is.
+    """
     for row in tqdm(galaxies, "frame SDSS images alike", disable=None):
-        place = images / row["survey"] / f"{Path(row['image_uri']).stem}.png"
-        if not place.is_file():
+        source = Path(row["image_uri"])
+        place = images / row["survey"] / f"{source.stem}.png"
+        if not place.is_file() or place.stat().st_mtime <= source.stat().st_mtime:
             place.parent.mkdir(parents=True, exist_ok=True)
-            image = cv2.imread(row["image_uri"], cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            image = cv2.imread(str(source), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            if image is None:
+                raise SystemExit(f"{source} is no image that can be read; replace or remove it")
             side = round(SDSS_CENTRE * min(image.shape[:2]))
             top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
             cv2.imwrite(str(place), image[top : top + side, left : left + side])
