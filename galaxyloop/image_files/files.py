@@ -1,5 +1,6 @@
 """Reading images, whatever their locations name."""
 
+import os
 import tempfile
 import threading
 from collections import OrderedDict
@@ -7,10 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 
-from galaxyloop.image_files.locations import PackedLocation, band_locations, packed_location
+from galaxyloop.image_files.locations import (
+    BandLocation,
+    PackedLocation,
+    band_locations,
+    packed_location,
+)
 from galaxyloop.image_files.packed import Cell, PackedTable
 from galaxyloop.image_files.parts import ImagePart, NoImageError
-from galaxyloop.storage import ABSENT_ERRORS, FileReader
+from galaxyloop.storage import ABSENT_ERRORS, FileReader, local_path
 
 _MAX_TABLES = 32
 
@@ -21,8 +27,9 @@ ImageReading = Callable[[], list[ImagePart]]
 class ImageFiles:
     """Reads images by location; one serves many threads.
 
-    A location is a path or address; bands in braces, ``dir/J1_{g,r,z}.fits``, each a file; or a
-    cell of a Parquet table, ``dir/train-0.parquet#image/17``.
+    A location is a path or address; bands in braces, ``dir/J1_{g,r,z}.fits``, each a file, unless
+    there is a local file of that very name; or a cell of a Parquet table,
+    ``dir/train-0.parquet#image/17``.
 
     Args:
         max_bytes: of each file no more than this many bytes plus one are given.
@@ -80,7 +87,7 @@ class ImageFiles:
         place = packed_location(uri)
         if place:
             return self._table(place.table, place.column).mark_of(place.row)
-        bands = band_locations(uri)
+        bands = _files_of(uri)
         if len(bands) == 1 and not bands[0].band:
             return self.reader.fingerprint(uri)
         return " ".join(f"{band}={self.reader.fingerprint(file)}" for band, file in bands)
@@ -88,7 +95,7 @@ class ImageFiles:
     def _read_bands(self, uri: str) -> list[ImagePart]:
         """A file, or one a band."""
         parts, absences = [], {}
-        bands = band_locations(uri)
+        bands = _files_of(uri)
         for band, file in bands:
             try:
                 parts.append(ImagePart(band, self.reader.read(file)))
@@ -147,6 +154,14 @@ class ImageFiles:
         if isinstance(table, OSError):
             raise table
         return table
+
+
+def _files_of(uri: str) -> list[BandLocation]:
+    """The files that a location names; one of that very name on this machine goes first."""
+    path = local_path(uri)
+    if path is not None and "{" in path and os.path.isfile(path):
+        return [BandLocation("", uri)]
+    return band_locations(uri)
 
 
 def _parts(cell: Cell) -> list[ImagePart]:

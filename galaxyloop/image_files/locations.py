@@ -8,7 +8,9 @@ from galaxyloop.image_files.parts import NoImageError
 PACKED = r"(?s)^(.+\.(?:parquet|pq))#(.+)/(\d{1,18})$"
 """Table, column and row of ``train-0.parquet#image/17``."""
 _PACKED = re.compile(PACKED)
-_BRACES = re.compile(r"^([^{}]*)\{([^{}]*)\}([^{}]*)$", re.DOTALL)
+_LITERAL = r"(?:[^{}]|\{[^{},]*\})*"
+_BRACES = re.compile(rf"^({_LITERAL})\{{([^{{}}]*,[^{{}}]*)\}}({_LITERAL})$", re.DOTALL)
+_NO_BANDS = re.compile(rf"^{_LITERAL}$", re.DOTALL)
 _BRACES_REASON = "a location with wrong braces"
 
 
@@ -36,12 +38,14 @@ def packed_location(uri: str) -> PackedLocation | None:
 
 
 def band_locations(uri: str) -> list[BandLocation]:
-    """The files of an image: ``J1_{g,r,z}.fits`` is three, anything without braces is one.
+    """The files of an image: ``J1_{g,r,z}.fits`` is three, anything without such braces is one.
+
+    Braces around a comma hold bands. Others, as in ``run{1}/J1.jpg``, belong to the name.
 
     Raises:
         NoImageError: the braces are no one pair around distinct names, parted by commas.
     """
-    if "{" not in uri and "}" not in uri:
+    if _NO_BANDS.match(uri):
         return [BandLocation("", uri)]
     found = _BRACES.match(uri)
     if not found:

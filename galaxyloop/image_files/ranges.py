@@ -1,8 +1,10 @@
 """A file elsewhere, read in few large requests."""
 
 import io
+import threading
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import NamedTuple
 
 PIECE_BYTES = 8 << 20
@@ -48,7 +50,7 @@ class RangedFile:
     Args:
         fetch: gives a range of the file.
         size: of the file [bytes].
-        pieces: what will be read, in order.
+        pieces: what will be read, in order, none over another.
     """
 
     closed = False
@@ -59,12 +61,11 @@ class RangedFile:
         self.size = size
         self.pieces = list(pieces)
         self._at = 0
-        self._held: dict[int, Future[bytes]] = {}
-        self._pool = ThreadPoolExecutor(1)
+        self._held: dict[int, _Fetch] = {}
+        self._starts = [piece.start for piece in self.pieces]
 
     def close(self) -> None:
         """Drop what was fetched ahead."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._held.clear()
 
     def readable(self) -> bool:
@@ -102,10 +103,10 @@ class RangedFile:
 
     def _some(self, start: int, stop: int) -> bytes:
         """Bytes from ``start`` on, as many as the piece there has."""
-        for i, piece in enumerate(self.pieces):
-            if piece.start <= start < piece.stop:
-                content = self._piece(i)
-                return content[start - piece.start : stop - piece.start]
+        i = bisect_right(self._starts, start) - 1
+        if i >= 0 and start < self.pieces[i].stop:
+            first = self.pieces[i].start
+            return self._piece(i)[start - first : stop - first]
         return self.fetch(start, stop)
 
     def _piece(self, i: int) -> bytes:
@@ -114,5 +115,27 @@ class RangedFile:
             del self._held[j]
         for j in range(i, min(i + 2, len(self.pieces))):
             if j not in self._held:
-                self._held[j] = self._pool.submit(self.fetch, *self.pieces[j])
+                self._held[j] = _Fetch(self.fetch, self.pieces[j])
         return self._held[i].result()
+
+
+class _Fetch(threading.Thread):
+    """One request under way, which nobody has to wait for: not even the interpreter's end."""
+
+    def __init__(self, fetch: FetchRange, piece: ByteRange) -> None:
+        super().__init__(name="galaxyloop-fetch", daemon=True)
+        self._fetch = fetch
+        self._piece = piece
+        self._future: Future[bytes] = Future()
+        self.start()
+
+    def run(self) -> None:
+        """Fetch."""
+        try:
+            self._future.set_result(self._fetch(*self._piece))
+        except BaseException as error:  # raised again in result
+            self._future.set_exception(error)
+
+    def result(self) -> bytes:
+        """The bytes, as soon as they are there; raises what the request raised."""
+        return self._future.result()

@@ -1,12 +1,14 @@
 """What locations name, requests for parts of files, and threads."""
 
 import hashlib
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galaxyloop.image_files import (
@@ -44,7 +46,26 @@ def test_band_locations__braces_expand_in_their_order() -> None:
         ("r", "d/J1_r.fits"),
         ("z", "d/J1_z.fits"),
     ]
-    assert band_locations("s3://b/{VIS}.fits?v=1") == [("VIS", "s3://b/VIS.fits?v=1")]
+    assert band_locations("s3://b/{VIS,Y}.fits?v=1")[0] == ("VIS", "s3://b/VIS.fits?v=1")
+    assert band_locations("run{1}/{g,r}_{}.fits")[1] == ("r", "run{1}/r_{}.fits")
+
+
+@pytest.mark.parametrize("uri", ["run{1}/J1.jpg", "J{1}.jpg", "{}/{a}{b}.jpg", "{VIS}.fits", "a,b"])
+def test_band_locations__braces_without_a_comma_belong_to_the_name(uri: str) -> None:
+    assert band_locations(uri) == [("", uri)]
+
+
+def test_read__a_file_of_that_very_name_goes_before_bands(tmp_path: Path) -> None:
+    (tmp_path / "a{b,c}").mkdir()
+    for name in ("run{1,2}.jpg", "odd{.jpg", "a{b,c}/J{d,e}.jpg"):
+        uri = f"{tmp_path}/{name}"
+        (tmp_path / name).write_bytes(b"x")
+        assert ImageFiles(100).read(uri) == [ImagePart("", b"x")]
+        marks = [
+            fingerprint_images([uri], IngestConfig(fingerprint=f)) for f in ("content", "stat")
+        ]
+        assert marks[0] == [content_fingerprint([ImagePart("", b"x")], 10)]
+        assert marks[1] != [""]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +75,7 @@ def test_band_locations__braces_expand_in_their_order() -> None:
         ("J1_g}.fits", "give one pair"),
         ("{a,b}_{c,d}.fits", "give one pair"),
         ("J1_{{g,r}}.fits", "give one pair"),
-        ("J1_{}.fits", "a band without a name"),
+        ("J1_{,}.fits", "a band without a name"),
         ("J1_{g,,z}.fits", "a band without a name"),
         ("J1_{g, r}.fits", "blanks around it"),
         ("J1_{g,r,g}.fits", "named twice"),
@@ -138,6 +159,7 @@ def test_plan_pieces__cover_what_is_wanted_in_order_within_bounds(
     assert all(one.stop <= other.start for one, other in zip(pieces, pieces[1:], strict=False))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(-1, 120)), max_size=9))
 def test_ranged_file__reads_like_the_file(reads: list[tuple[int, int]]) -> None:
     content = bytes(range(100))
@@ -149,6 +171,27 @@ def test_ranged_file__reads_like_the_file(reads: list[tuple[int, int]]) -> None:
     assert file.seek(-3, 2) == 97
     assert file.seek(1, 1) == 98
     file.close()
+
+
+def test_ranged_file__a_request_under_way_holds_no_exit() -> None:
+    code = (
+        "import threading; from galaxyloop.image_files.ranges import ByteRange, RangedFile;"
+        "wait = threading.Event().wait;"
+        "fetch = lambda start, stop: bytes(9) if start == 0 else wait();"
+        "file = RangedFile(fetch, 18, [ByteRange(0, 9), ByteRange(9, 18)]);"
+        "print(len(file.read(3))); file.close()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300)
+    assert run.stdout == b"3\n", run.stderr.decode()
+
+
+def test_ranged_file__raises_what_a_request_raises() -> None:
+    def fetch(start: int, stop: int) -> bytes:
+        raise PermissionError(f"{start} to {stop}")
+
+    file = RangedFile(fetch, 9, [ByteRange(0, 9)])
+    with pytest.raises(PermissionError, match="0 to 9"):
+        file.read(3)
 
 
 # Threads
