@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Num
@@ -50,6 +52,12 @@ class Recipe:
     max_bands: int = 26
     """An image with more is rejected."""
 
+    @property
+    def looks_at_image(self) -> bool:
+        """Whether levels are taken from the image itself."""
+        percentiles = (self.black_percentile, self.white_percentile)
+        return self.curve == "noise" or percentiles != (None, None)
+
 
 def mix_colours(flux: Flux, recipe: Recipe) -> Rgb:
     """Red, green and blue in [0, 1]; a pixel without data (NaN) is black in its band.
@@ -58,12 +66,9 @@ def mix_colours(flux: Flux, recipe: Recipe) -> Rgb:
         flux: scaled, blue to red, finite ones at most 1e15 in size.
         recipe: curve and colours.
     """
+    bright = CURVES[recipe.curve](flux, recipe)
     if np.isnan(flux.min()):
-        is_missing = np.isnan(flux)
-        bright = CURVES[recipe.curve](np.where(is_missing, np.float32(0), flux), recipe)
-        bright[is_missing] = 0
-    else:
-        bright = CURVES[recipe.curve](flux, recipe)
+        bright[np.isnan(flux)] = 0
     rgb = _mixed(np.maximum(bright, 0, out=bright), recipe)
     if recipe.curve in _KEEPS_HUE:
         peak = rgb.max(axis=0)
@@ -93,8 +98,7 @@ def lupton(flux: Flux, recipe: Recipe) -> Flux:
     f(I) = 0.1 arcsinh(Q I) / arcsinh(0.1 Q): faint light rises as I, whatever Q. A pixel brighter
     than white keeps its hue.
     """
-    x: Flux = flux - np.float32(recipe.minimum)
-    x /= np.float32(recipe.stretch)
+    x = _above_black(flux, recipe)
     mean = np.maximum(_mean(x), 0)
     if recipe.q < _LINEAR_Q:
         x *= mean > 0
@@ -109,8 +113,7 @@ def viewer(flux: Flux, recipe: Recipe) -> Flux:
 
     f(I) = arcsinh(Q I) / sqrt(Q), with I the mean of what is above ``minimum``.
     """
-    x: Flux = flux - np.float32(recipe.minimum)
-    x /= np.float32(recipe.stretch)
+    x = _above_black(flux, recipe)
     mean = _mean(np.maximum(x, 0))
     curved = np.arcsinh(np.float32(recipe.q) * mean) / np.float32(np.sqrt(recipe.q))
     x *= _over(curved, mean)
@@ -140,12 +143,30 @@ def noise(flux: Flux, recipe: Recipe) -> Flux:
     The sky is the lower quartile of the pixels; the noise is taken from neighbouring pixels'
     differences, which a galaxy hardly changes. A band without noise is measured by its range.
     """
-    sky = np.percentile(flux, _SKY_PERCENTILE, axis=(1, 2), keepdims=True).astype(np.float32)
+    sky = _of_bands(flux, partial(np.percentile, q=_SKY_PERCENTILE))
     steps = np.abs(np.diff(flux, axis=2)) if flux.shape[2] > 1 else np.zeros_like(flux)
-    sigma = np.median(steps, axis=(1, 2), keepdims=True) * (_MAD_TO_SIGMA / np.sqrt(2))
-    span = flux.max(axis=(1, 2), keepdims=True) - sky
+    sigma = _of_bands(steps, np.median) * (_MAD_TO_SIGMA / np.sqrt(2))
+    span = _of_bands(flux, np.max) - sky
     floor = np.maximum(span * np.float32(1e-4), np.float32(1e-30))
     return lupton((flux - sky) / np.maximum(sigma, floor).astype(np.float32), recipe)
+
+
+def _above_black(flux: Flux, recipe: Recipe) -> Flux:
+    """Flux above ``minimum`` in units of ``stretch``; what is missing is black."""
+    x: Flux = flux - np.float32(recipe.minimum)
+    x /= np.float32(recipe.stretch)
+    if np.isnan(x.min()):
+        x[np.isnan(x)] = 0
+    return x
+
+
+def _of_bands(flux: Flux, statistic: Callable[[_Any], Any]) -> _Levels:
+    """A statistic of each band's pixels with data; 0 for a band without."""
+    levels = []
+    for band in flux:
+        seen = band[~np.isnan(band)] if np.isnan(band.min()) else band
+        levels.append(statistic(seen) if seen.size else 0.0)
+    return np.array(levels, np.float32).reshape(-1, 1, 1)
 
 
 def _mean(x: Flux) -> _Plane:
@@ -165,17 +186,16 @@ def _over(curved: _Plane, mean: _Plane) -> _Plane:
 
 def _limits(flux: Flux, recipe: Recipe) -> tuple[_Levels, _Levels]:
     """Black and white of each band."""
-    limits = []
-    for percentile, fixed in (
-        (recipe.black_percentile, recipe.minimum),
-        (recipe.white_percentile, recipe.stretch),
-    ):
-        if percentile is None:
-            limit = np.full((len(flux), 1, 1), fixed)
-        else:
-            limit = np.percentile(flux, percentile, axis=(1, 2), keepdims=True)
-        limits.append(limit.astype(np.float32))
-    return limits[0], limits[1]
+    black, white = (
+        np.full((len(flux), 1, 1), fixed, np.float32)
+        if percent is None
+        else _of_bands(flux, partial(np.percentile, q=percent))
+        for percent, fixed in (
+            (recipe.black_percentile, recipe.minimum),
+            (recipe.white_percentile, recipe.stretch),
+        )
+    )
+    return black, white
 
 
 def _span(low: _Levels, high: _Levels) -> _Levels:

@@ -69,6 +69,9 @@ def _checked_flux(
                 f"more than max_missing_share={colour.max_missing_share:g} of a band without data",
                 f"{share:.3g} of band {name}",
             )
+        if n_missing and colour.recipe.looks_at_image:
+            # A survey's edge is no sky: zeros would shift its level.
+            flux[flux == 0] = np.nan
     return flux
 
 

@@ -198,6 +198,23 @@ def test_decode_image__a_pixel_without_data_is_black() -> None:
         assert pixels[7, 9, 1] == 0
 
 
+@pytest.mark.parametrize("missing", [0.0, np.nan])
+@pytest.mark.parametrize("preset", ["auto", "grey", "gz_euclid"])
+def test_decode_image__pixels_without_data_do_not_shift_the_others(
+    preset: str, missing: float
+) -> None:
+    bands = COLOUR_PRESETS[preset].bands or ("r",)
+    planes = GALAXY[: len(bands)] + np.float32(100)
+    colour = ColourConfig(preset=preset)
+    expected = decode(planes[:, :, :-9], colour, bands)
+    planes[:, :, -9:] = missing
+    pixels = decode(planes, colour, bands)
+    assert not pixels[:, -9:].any()
+    np.testing.assert_array_equal(pixels[:, :-9], expected)
+    counts = np.where(np.isnan(planes), 0, planes).astype(np.int32)
+    assert decode(counts, colour, bands).any()
+
+
 def test_decode_image__too_many_pixels_without_data_are_refused() -> None:
     planes = GALAXY.copy()
     planes[1, :24] = 0
