@@ -157,7 +157,11 @@ def write_file(path: Path, content: bytes) -> str:
         ),
         (b"PAR1 and nothing more", "is a damaged parquet file"),
         (b"\x1f\x8b and nothing more", "is a damaged gzip file"),
-        (b"objid,a,a\n1,2,3\n", r"has the columns \['a'\] twice"),
+        (
+            b"objid,objid,smooth-or-featured-gz2_smooth,smooth-or-featured-gz2_artifact,"
+            b"smooth-or-featured-gz2_featured-or-disk\n1,2,3,4,5\n",
+            r"has the columns \['objid'\] twice",
+        ),
         (b"name\xe9e,a\n1,2\n", "not a csv table in UTF-8"),
         (b"objid,smooth-or-featured-gz2_smooth\n", "none on"),
     ],
