@@ -1,5 +1,6 @@
 """Columns of FITS binary tables (standard 4.0, section 7.3): stored bytes to exact values."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ import pyarrow.compute as pc
 from galaxyloop.table_files.refusals import NoTableError
 
 _FORM = re.compile(r"(\d*)([LXBIJKAEDCMPQ])(.*)")
+_WIDTH = re.compile(r"w?(\d+)")
+_SIZE = re.compile(r"\d+")
 _STORED = {"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _N_BYTES = {"L": 1, "X": 0, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1}
 _N_BYTES |= {"E": 4, "D": 8, "C": 8, "M": 16, "P": 8, "Q": 16}
@@ -37,6 +40,8 @@ class FitsColumn:
     """TNULL: the stored number that means nothing."""
     scale: float
     zero: float | int
+    shape: str = ""
+    """TDIM; of text, with more than one number, it cuts a cell into several."""
 
     @property
     def repeat(self) -> int:
@@ -59,7 +64,11 @@ class FitsColumn:
     @property
     def is_scalar(self) -> bool:
         """Whether a cell is one value that can be read."""
-        return self.code == "A" or (self.code in _STORED and self.repeat == 1)
+        if self.code != "A":
+            return self.code in _STORED and self.repeat == 1
+        width = _WIDTH.fullmatch(_parts(self.form)[2])
+        n_texts = self.repeat // max(int(width[1]), 1) if width else 1
+        return n_texts <= 1 and math.prod(int(n) for n in _SIZE.findall(self.shape)[1:]) == 1
 
     @property
     def stored(self) -> np.dtype[Any]:
@@ -71,10 +80,10 @@ class FitsColumn:
     @property
     def kind(self) -> pa.DataType:
         """What it gives."""
-        if self.code == "A":
-            return pa.string()
         if not self.is_scalar:
             return pa.list_(pa.null())
+        if self.code == "A":
+            return pa.string()
         return pa.bool_() if self.code == "L" else pa.from_numpy_dtype(self._given)
 
     @property
@@ -100,6 +109,8 @@ class FitsColumn:
                 f"{uri}: a cell of column '{self.name}' holds several values or none that is a "
                 f"number or text (TFORM {self.form}); write the values as columns of their own"
             )
+        if self.code == "A" and not self.repeat:
+            return pa.array([""] * len(cells), pa.string())
         if self.code == "A":
             return _text(cells, self.name, uri)
         if self.code == "L":
@@ -131,21 +142,34 @@ def fits_columns_of(header: Any) -> list[FitsColumn]:  # noqa: ANN401 - astropy 
             form=str(header[f"TFORM{number}"]).strip(),
             offset=offset,
             unit=str(header.get(f"TUNIT{number}", "")).strip(),
-            null=header.get(f"TNULL{number}"),
-            scale=float(header.get(f"TSCAL{number}", 1)),
-            zero=header.get(f"TZERO{number}", 0),
+            null=_number(header, f"TNULL{number}", None),
+            scale=float(_number(header, f"TSCAL{number}", 1)),
+            zero=_number(header, f"TZERO{number}", 0),
+            shape=str(header.get(f"TDIM{number}", "")),
         )
         columns.append(column)
         offset += column.n_bytes
     return columns
 
 
-def _parts(form: str) -> tuple[str, str]:
-    """Repeat count and letter of a TFORM."""
+def _number(header: Any, key: str, default: int | None) -> Any:  # noqa: ANN401 - as above
+    """A number of a header.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = header.get(key, default)
+    if value is not default and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError(f"{key} = {value!r} is no number")
+    return value
+
+
+def _parts(form: str) -> tuple[str, str, str]:
+    """Repeat count, letter and the rest of a TFORM."""
     match = _FORM.fullmatch(form)
     if match is None:
         raise ValueError(f"TFORM {form!r} is none of the standard")
-    return match[1], match[2]
+    return match[1], match[2], match[3]
 
 
 def _text(cells: np.ndarray, name: str, uri: str) -> pa.Array:

@@ -1,5 +1,6 @@
 """FITS binary tables: which extension holds the table, and its rows slice by slice."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -85,12 +86,17 @@ def _find_extension(opened: BinaryFile, file: TableFile) -> _Extension:
             with fits.open(opened, memmap=False, lazy_load_hdus=True) as hdus:
                 return _describe(_choose(hdus, file), file.uri)
         except (OSError, fits.VerifyError, ValueError, LookupError, TypeError, EOFError) as error:
-            if isinstance(error, OSError) and "FITS" not in str(error):
+            if isinstance(error, OSError) and not _tells_damage(error):
                 raise
             raise NoTableError(
                 f"{file.uri} is a damaged FITS file ({' '.join(str(error).split())}); fetch it "
                 "again"
             ) from error
+
+
+def _tells_damage(error: OSError) -> bool:
+    """Whether it is astropy's word on the content, or of a place that no file has, not a disk's."""
+    return (type(error) is OSError and error.errno is None) or error.errno == errno.EINVAL
 
 
 def _choose(hdus: Any, file: TableFile) -> Any:  # noqa: ANN401 - astropy has no types
