@@ -57,16 +57,8 @@ def version_survey(
     digests = fingerprint_images(galaxies["image_uri"].tolist(), config)
     galaxies = galaxies.assign(group_id=_groups(galaxies, config, previous))
     growth = _grow(galaxies.assign(image_digest=digests), config.chunk_size, previous)
-    summary = {
-        "format": FORMAT,
-        "name": config.survey,
-        "digest": _survey_digest(config.survey, growth.galaxies, growth.chunks),
-        "chunks": growth.chunks,
-        "n_read": len(galaxies) + len(rejects) if n_read is None else n_read,
-        "n_galaxies": len(galaxies),
-        "n_rejected": len(rejects),
-        **growth.origin,
-    }
+    n_read = len(galaxies) + len(rejects) if n_read is None else n_read
+    summary = _summary(growth, config.survey, n_read, len(rejects))
     with whole_directory(directory) as draft:
         _write_chunks(growth, previous, draft / "chunks")
         write_table(growth.galaxies, GALAXY_SCHEMA, draft / "galaxies.parquet")
@@ -115,6 +107,20 @@ def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | Non
         "n_removed": (previous.n_galaxies if previous else 0) - int(is_known.sum()),
     }
     return _Growth(galaxies, chunks, new_chunks, origin)
+
+
+def _summary(growth: _Growth, name: str, n_read: int, n_rejected: int) -> dict[str, object]:
+    """What ``survey.json`` tells of a version."""
+    return {
+        "format": FORMAT,
+        "name": name,
+        "digest": _survey_digest(name, growth.galaxies, growth.chunks),
+        "chunks": growth.chunks,
+        "n_read": n_read,
+        "n_galaxies": len(growth.galaxies),
+        "n_rejected": n_rejected,
+        **growth.origin,
+    }
 
 
 def _write_chunks(growth: _Growth, previous: SurveyVersion | None, folder: Path) -> None:

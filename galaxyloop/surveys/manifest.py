@@ -93,11 +93,7 @@ class Manifest:
     rejects: pd.DataFrame
     """``row, id_str, column, value, reason``; one line a rejected row."""
     n_read: int
-    """Rows in the table."""
-    files: tuple[str, ...] = ()
-    """The files of the table; a pattern names several."""
-    first_rows: tuple[int, ...] = ()
-    """Number of each file's first row: rows are numbered on through the files."""
+    """Rows in the table; of a pattern, in all its files, through which they are numbered on."""
 
 
 def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -170,8 +166,7 @@ def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_r
     galaxies = rows[~rows.index.isin(rejects["row"])]
     _check_rate(rejects, n_read, config.max_reject_rate)
     galaxies = galaxies.assign(image_uri=_resolve(galaxies["image_uri"], text))
-    first_rows = tuple(text.first_rows.tolist())
-    return Manifest(galaxies.reset_index(drop=True), rejects, n_read, text.files, first_rows)
+    return Manifest(galaxies.reset_index(drop=True), rejects, n_read)
 
 
 def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]:
