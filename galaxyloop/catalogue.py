@@ -128,13 +128,9 @@ def write_catalogue(
     placed = rows if positions is None else (_placed(table, positions) for table in rows)
     n_galaxies = write_row_groups(placed, schema, path)
     n_superseded = sum(len(lost) for lost in superseded)
-    return CatalogueSummary(
-        n_read=n_read,
-        n_galaxies=n_galaxies,
-        n_dropped=n_read - n_galaxies - n_superseded,
-        n_superseded=n_superseded,
-        n_missing=0 if alive is None else len(alive) - n_galaxies,
-    )
+    n_dropped = n_read - n_galaxies - n_superseded
+    n_missing = 0 if alive is None else len(alive) - n_galaxies
+    return CatalogueSummary(n_read, n_galaxies, n_dropped, n_superseded, n_missing)
 
 
 def read_catalogue_provenance(path: Path) -> CatalogueProvenance:

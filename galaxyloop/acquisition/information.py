@@ -69,13 +69,22 @@ def mutual_information(
         n_samples, n_galaxies, _ = concentrations.shape
         shape = (n_samples, n_galaxies * len(same), n_answers)
         cells = concentrations[:, :, columns].reshape(shape)
-        counts = n_votes[:, same].flatten()
-        information = torch.zeros_like(cells[0, :, 0])
-        for count in torch.unique(counts[counts > 0]).tolist():
-            rows = torch.nonzero(counts == count)[:, 0]
-            information[rows] = _information_of_votes(cells[:, rows], int(count), config)
+        information = _information_of_cells(cells, n_votes[:, same].flatten(), config)
         result[:, same] = information.reshape(n_galaxies, len(same))
     return result
+
+
+def _information_of_cells(
+    concentrations: Float[Tensor, "sample cell answer"],
+    n_votes: Int[Tensor, " cell"],
+    config: InformationConfig,
+) -> Float[Tensor, " cell"]:
+    """Galaxies and questions of as many answers; 0 where no votes are expected."""
+    information = torch.zeros_like(concentrations[0, :, 0])
+    for count in torch.unique(n_votes[n_votes > 0]).tolist():
+        rows = torch.nonzero(n_votes == count)[:, 0]
+        information[rows] = _information_of_votes(concentrations[:, rows], int(count), config)
+    return information
 
 
 def _information_of_votes(

@@ -52,17 +52,16 @@ def crossmatch_table(
 
     The copy is parquet: ``id_str`` of the nearest galaxy within the radius, then
     ``match_separation_arcsec``, then the table's own columns with their types, but for
-    ``left_out``; an ``id_str`` that the table had is kept as ``id_str_published``. Of two rows
-    nearest to one galaxy the nearer is kept, of equally near ones the first. The table is read
-    twice, batch by batch; memory grows with its number of rows and with the survey.
+    ``left_out``; an ``id_str`` that the table had becomes ``id_str_published``. Of two rows nearest
+    to one galaxy the nearer is kept, of equally near ones the first. Memory grows with the number
+    of rows and with the survey.
 
     Args:
         votes_uri: any table that votes are read from.
         manifest: table with the survey's ids and positions.
         radius_arcsec: largest separation of a match, above 0 and at most 3600.
         output: path or address of the copy; its rejects lie beside it.
-        columns: right ascension and declination [deg] of the table; by default found by name, as
-            in a manifest.
+        columns: right ascension and declination [deg]; by default found as in a manifest.
         config: how the manifest is read.
 
     Raises:

@@ -47,12 +47,11 @@ def evaluate_predictions(
     ``rmse`` and ``mae`` of the vote fractions (over galaxies and answers), ``rmse_of_mean`` of
     predicting the training galaxies' mean fractions instead and ``rmse_ratio`` to it;
     ``confident_accuracy`` of the likeliest answer where volunteers are confident;
-    ``log_likelihood`` of the votes under the mixture of samples [nats a galaxy];
-    ``coverage_90`` and so on of the observed counts by central intervals; and
-    ``calibration_error``, the mean distance of the integral transforms' distribution from
-    uniform. Galaxies count from ``min_votes`` votes on the question, for ``log_likelihood`` from
-    one vote. The last rows are the sums of the ``log_likelihood`` over a galaxy's questions: of
-    each campaign where there are several, and of all (see ``question_sets``).
+    ``log_likelihood`` of the votes under the mixture of samples [nats a galaxy]; ``coverage_90``
+    and so on of the observed counts by central intervals; ``calibration_error``, the mean distance
+    of the integral transforms' distribution from uniform. Galaxies count from ``min_votes`` votes
+    on the question, for ``log_likelihood`` from one. The last rows are its sums over a galaxy's
+    questions: of each campaign where there are several, and of all (see ``question_sets``).
 
     Args:
         concentrations: Dirichlet parameters of the held-out galaxies, each > 0.

@@ -78,8 +78,7 @@ def pretrain_supervised(
 
     Raises:
         TrainingDivergedError: a loss is not finite.
-        NoTrainingDataError: no galaxy of a split has a cutout and votes, or none of the training
-            galaxies has votes of some campaign.
+        NoTrainingDataError: a split, or a campaign in ``train``, has no cutouts with votes.
         VoteTableError: the votes lack an answer of the tree.
         CheckpointError: the directory is in use, or the state is another run's.
         ConfigError: the encoder does not take images of this size.
@@ -88,10 +87,9 @@ def pretrain_supervised(
     check_campaigns(train, tree)
     validation = select_split(cutouts, votes, splits, tree, "validation")
     data = _describe_data(train, validation)
-    fingerprint = _digest({"run": run.to_dict(), "data": data, "tree": tree.to_json()})
     with repeatable(run.training.n_threads):
         model = new_model(train, tree, run)
-        state = load_state(hooks.get("state_directory"), fingerprint)
+        state = load_state(hooks.get("state_directory"), _fingerprint(run, data, tree))
         environment = train_model(model, (train, validation), run, state, hooks)
     records = CheckpointRecords(run.to_dict(), data, pd.DataFrame(state.log), environment)
     return save_checkpoint(model, directory, records)
@@ -191,6 +189,7 @@ def _describe_data(train: LabelledCutouts, validation: LabelledCutouts) -> dict[
     }
 
 
-def _digest(values: dict[str, Any]) -> str:
-    """SHA-256 of plain values."""
+def _fingerprint(run: SupervisedRun, data: dict[str, Any], tree: DecisionTree) -> str:
+    """SHA-256 of all that decides a training."""
+    values = {"run": run.to_dict(), "data": data, "tree": tree.to_json()}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
