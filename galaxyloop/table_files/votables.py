@@ -109,7 +109,9 @@ def _as_version_1_3(opened: BinaryFile) -> Callable[[int], bytes]:
     parts = io.BytesIO(start)
 
     def read(size: int) -> bytes:
-        return parts.read(size) or bytes(opened.read(size))
+        # A shorter answer would be taken for the end.
+        block = parts.read(size)
+        return block + bytes(opened.read(size - len(block)))
 
     return read
 
