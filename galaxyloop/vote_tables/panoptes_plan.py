@@ -86,7 +86,7 @@ def refuse_panoptes_rows(header: Sequence[str], source: VoteSource) -> None:
         raise VoteTableError(
             f"{source.uri} is a table of Panoptes reductions, one row a subject and task; set "
             "reductions to say which answer each task and slug is (T0.smooth = "
-            "smooth-or-featured_smooth)"
+            "smooth-or-featured-dr5_smooth)"
         )
 
 

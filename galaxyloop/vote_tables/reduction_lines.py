@@ -11,7 +11,7 @@ DATA_PREFIX = "data."
 
 @dataclass(frozen=True)
 class ReductionLine:
-    """One line: ``T0.smooth = smooth-or-featured_smooth``."""
+    """One line: ``T0.smooth = smooth-or-featured-dr5_smooth``."""
 
     task: str
     """Task of the workflow (or key of the reducer): ``T0``."""

@@ -26,7 +26,7 @@ class VoteSource(StrictConfig):
     ``bar_strength``; they are not read."""
     reductions: list[str] = field(default_factory=list)
     """For a table of Panoptes (or Caesar) reductions, which has one row a subject and task: which
-    answer each task and slug is, a line each: ``T0.smooth = smooth-or-featured_smooth``.
+    answer each task and slug is, a line each: ``T0.smooth = smooth-or-featured-dr5_smooth``.
     ``T10.ring =`` sets votes aside, ``T10 =`` all votes of the task."""
     workflow_id: str = ""
     """Workflow whose reductions are read; may be empty if the table holds one only."""
