@@ -62,6 +62,18 @@ class AcceptedVotes:
         return votes.T
 
 
+@dataclass(frozen=True)
+class _CheckedBatch:
+    """Rows of a batch, of which only whether their ids are new is unknown."""
+
+    counts: BatchCounts
+    rejects: BatchRejects
+    exceeding: dict[str, np.ndarray]
+    """Question to the rows that have more answers than its parents allow."""
+    malformed: list[dict[str, Any]]
+    """Lines of the table that are no rows, as lines of the rejects table."""
+
+
 @dataclass
 class SourceReader:
     """Reads one table: accepted rows come out, the others go to ``rejects``."""
@@ -97,13 +109,16 @@ class SourceReader:
         columns = (self.layout.id_column, *self.layout.number_columns)
         self._reject([{**vars(line), "source": uri} for line in self.table.rejected])
         self.n_read += len(self.table.rejected)
-        with closing(one_ahead(self.table.batches(columns, self.config.batch_rows))) as batches:
-            for batch in batches:
-                self.n_read += len(batch.rows) + len(batch.malformed)
-                lines = malformed_lines(batch.malformed, uri)
-                rejects, accepted = self._read_batch(batch)
-                self._reject(lines + rejects.lines(uri))
-                yield accepted
+        batches = one_ahead(self.table.batches(columns, self.config.batch_rows))
+        # While the caller uses one batch, the next is checked and the one after it is read.
+        checked_batches = one_ahead(map(self._check, batches))
+        with closing(batches), closing(checked_batches):
+            for checked in checked_batches:
+                check_new(checked.rejects, self.seen, self.layout.id_column)
+                self._reject(checked.malformed + checked.rejects.lines(uri))
+                self.n_read += len(checked.rejects.rows) + len(checked.malformed)
+                yield self._accept(checked)
+        self.n_read += self.n_absent
         if not self.n_read:
             raise VoteTableError(f"{uri} has a header but no rows; fetch it again")
         if complaint := self.digits.complaint():
@@ -155,8 +170,8 @@ class SourceReader:
                 dict(reasons.most_common()),
             )
 
-    def _read_batch(self, batch: Batch) -> tuple[BatchRejects, AcceptedVotes]:
-        """Check one batch."""
+    def _check(self, batch: Batch) -> "_CheckedBatch":
+        """Make every check of a batch that needs no other batch."""
         layout, config, uri = self.layout, self.config, self.table.source.uri
         ids = read_id_texts(batch.table.column(layout.id_column), layout.id_column, uri)
         if begin_like_numbers(ids).any():
@@ -179,17 +194,15 @@ class SourceReader:
         n_asked = count_asked(layout, counts)
         check_totals(layout, numbers, n_asked, rejects, config)
         exceeding = check_parents(layout, counts, n_asked, rejects, config)
-        check_new(rejects, self.seen, layout.id_column)
-        return rejects, self._accept(counts, rejects, exceeding)
+        return _CheckedBatch(counts, rejects, exceeding, malformed_lines(batch.malformed, uri))
 
-    def _accept(
-        self, counts: BatchCounts, rejects: BatchRejects, exceeding: dict[str, np.ndarray]
-    ) -> AcceptedVotes:
+    def _accept(self, checked: "_CheckedBatch") -> AcceptedVotes:
         """The rows that are left, with what is to be told of them."""
+        counts, rejects = checked.counts, checked.rejects
         is_kept = rejects.accepted
         for name, is_old in set_aside_superseded(counts, self.layout).items():
             self.n_set_aside.update({name: int((is_old & is_kept).sum())})
-        for name, is_exceeding in exceeding.items():
+        for name, is_exceeding in checked.exceeding.items():
             self.n_tolerated.update({name: int((is_exceeding & is_kept).sum())})
         ids = rejects.id_strs
         if not is_kept.all():
