@@ -108,7 +108,8 @@ def count_intake(
     """What was read, used and rejected at each step; images first.
 
     Read, used and rejected are counted each by itself, so that galaxies lost on the way show.
-    Of a survey that has grown only the living count: old shards still hold the others.
+    Of a survey that has grown only the living count: old shards still hold the others. Of votes
+    the galaxies that the campaign did not show do not count.
 
     Args:
         survey: the version the round was played on.
@@ -121,7 +122,7 @@ def count_intake(
     steps = [
         ("images", len(survey.alive), len(cutouts), len(cutouts.rejects)),
         ("rows of the manifest", survey.n_read, len(survey.galaxies), len(survey.rejects)),
-        ("rows of votes", votes.n_read, votes.n_accepted, votes.n_rejected),
+        ("rows of votes", votes.n_read - votes.n_absent, votes.n_accepted, votes.n_rejected),
     ]
     return pd.DataFrame(steps, columns=["step", "n_read", "n_used", "n_rejected"])
 

@@ -28,9 +28,11 @@ def parquet_batches(file: TableFile, columns: Sequence[str], batch_rows: int) ->
     with _telling_damage(file.uri), open_anywhere(file) as opened:
         parquet = pq.ParquetFile(opened)
         refuse_missing(columns, parquet.schema_arrow.names, file.uri)
-        for table in parquet.iter_batches(batch_rows, columns=list(columns)):
-            yield Batch(np.arange(start, start + table.num_rows), table)
-            start += table.num_rows
+        # Group by group, as arrow keeps what it has prefetched until an iteration ends.
+        for group in range(parquet.num_row_groups):
+            for table in parquet.iter_batches(batch_rows, [group], list(columns)):
+                yield Batch(np.arange(start, start + table.num_rows), table)
+                start += table.num_rows
 
 
 def _unit(field: pa.Field) -> str:
