@@ -72,7 +72,7 @@ def campaign_round(
     """Play one round: ingest, train, evaluate, register, build the catalogue, rank, report.
 
     Args:
-        manifest: table of galaxies with images (csv, Parquet, FITS, VOTable; path or address).
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         votes: published vote tables, each with its campaign.
         model_name: name in the model registry; the new version becomes its champion.
         output: folder or address that receives catalogue, acquisition list, report and metrics.

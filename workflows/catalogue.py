@@ -43,7 +43,7 @@ def build_catalogue(
     """Make the catalogue of a survey with a registered model.
 
     Args:
-        manifest: table of galaxies with images (csv, Parquet, FITS, VOTable; path or address).
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         model: registered model as name@alias or name/version.
         output: folder or address that receives catalogue.parquet.
         ingest: how the manifest is read and cut into chunks.

@@ -26,7 +26,7 @@ def ingest_survey(
     """Read a survey's manifest and pack its cutouts.
 
     Args:
-        manifest: table of galaxies with images (csv, Parquet, FITS, VOTable; path or address).
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         ingest: how the manifest and images are read, and cut into chunks.
         cutouts: how images become cutouts.
         previous: directory of the survey version this one grows from; empty for a new survey.

@@ -80,7 +80,7 @@ def pretrain_supervised(
     """Train an encoder on volunteers' votes, evaluate it, and register it.
 
     Args:
-        manifest: table of galaxies with images (csv, Parquet, FITS, VOTable; path or address).
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         votes: published vote tables, each with its campaign.
         model_name: name in the model registry.
         alias: alias given to the new version.

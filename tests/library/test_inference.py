@@ -14,7 +14,7 @@ from galaxyloop.encoders import Encoder, build_encoder
 from galaxyloop.errors import CheckpointError, NoTrainingDataError
 from galaxyloop.evaluation import Evaluation, evaluate_checkpoint
 from galaxyloop.heads import VoteHead
-from galaxyloop.metrics import MetricsConfig, evaluate_predictions
+from galaxyloop.metrics import MetricsConfig, add_average_ratio, evaluate_predictions
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.random_streams import seeded
 from galaxyloop.shards import CutoutCollection
@@ -78,6 +78,7 @@ def test_evaluate_checkpoint__keeps_its_settings_and_the_metrics_they_give(tmp_p
     positions = pd.Index(cutouts.id_strs).get_indexer(evaluation.id_strs)
     samples = predict_concentrations(model, cutouts.images[positions], POSTERIOR)
     expected = evaluate_predictions(samples, evaluation.votes, training, TREE, METRICS)
+    expected = add_average_ratio(expected, TREE)
     pd.testing.assert_frame_equal(evaluation.metrics, expected)
 
 
