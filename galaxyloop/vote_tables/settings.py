@@ -87,7 +87,7 @@ class VotesConfig(StrictConfig):
     """Decimals to which plain fractions were rounded (Hart et al. 2016: 3)."""
     max_votes: int = 100_000
     """More votes than this on one answer are taken for an error."""
-    batch_rows: int = 16_384
+    batch_rows: int = 32_768
     """Rows held in memory at a time."""
 
     def __post_init__(self) -> None:
