@@ -175,3 +175,22 @@ class TrainingDivergedError(GalaxyloopError, ArithmeticError):
 
 class CutoutServiceError(GalaxyloopError, ValueError):
     """A cutout service refuses to be asked: its login is wrong or has no right to the data."""
+
+
+class LabelError(GalaxyloopError, ValueError):
+    """Labels for finetuning cannot be trained on: missing, contradictory, too few, without images.
+
+    Attributes:
+        n_wrong: how many rows, galaxies or examples are at fault.
+        n_read: out of how many.
+        id_strs: some of the galaxies concerned.
+    """
+
+    def __init__(
+        self, message: str, n_wrong: int = 0, n_read: int = 0, id_strs: Sequence[str] = ()
+    ) -> None:
+        """Keep the numbers beside the message."""
+        self.n_wrong = n_wrong
+        self.n_read = n_read
+        self.id_strs = list(id_strs)
+        super().__init__(message)

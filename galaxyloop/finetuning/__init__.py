@@ -1,0 +1,1 @@
+"""Few labels to a model: an encoder adapted to a new question."""
