@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Float64
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import UnknownNameError
+from galaxyloop.errors import LabelError, UnknownNameError
 
 Predicted = Float64[np.ndarray, "galaxy class"] | Float64[np.ndarray, " galaxy"]
 """Probabilities of the classes, or predicted values."""
@@ -67,6 +67,24 @@ class Target(StrictConfig):
     def probability_columns(self) -> list[str]:
         """Names of the classes' probabilities in a table of predictions."""
         return [f"probability-{name}" for name in self.classes]
+
+    def encode(self, labels: Sequence[str] | Sequence[float] | pd.Series) -> np.ndarray:
+        """Numbers ``y`` of labels, float64.
+
+        Raises:
+            LabelError: a label is none of the classes.
+        """
+        if not self.is_classification:
+            return np.asarray(labels, dtype=np.float64)
+        places = {name: float(place) for place, name in enumerate(self.classes)}
+        strange = sorted({str(label) for label in labels} - set(places))
+        if strange:
+            raise LabelError(
+                f"{len(strange)} labels '{self.name}' are none of the classes {self.classes}: "
+                f"{strange[:5]}; finetune on these classes anew, or mend the labels",
+                len(strange),
+            )
+        return np.array([places[str(label)] for label in labels])
 
     def predict(self, outputs: Float[np.ndarray, "galaxy output"]) -> Predicted:
         """A network's raw outputs as probabilities of the classes, or as values."""

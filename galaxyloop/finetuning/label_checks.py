@@ -1,0 +1,162 @@
+"""What makes labels unfit to train on, each refused with its numbers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from galaxyloop.errors import LabelError
+from galaxyloop.finetuning.label_cells import as_class_names, as_numbers
+from galaxyloop.finetuning.targets import Target
+from galaxyloop.table_files import read_header
+
+_N_SHOWN = 5
+_MIN_EXAMPLES = {"train": 2}
+
+
+def check_trainable(
+    y_by_split: Mapping[str, Float[np.ndarray, " galaxy"]],
+    target: Target,
+    min_examples: Mapping[str, int] | None = None,
+) -> None:
+    """Refuse splits in which a class has too few galaxies, or values do not differ.
+
+    Args:
+        y_by_split: numbers of the labels in each split.
+        target: what the numbers mean.
+        min_examples: fewest galaxies of each class by split, 1 where it says none; if it is not
+            given, 2 in ``train`` and 1 elsewhere. Regression needs 2 different values in
+            ``train`` and that many galaxies elsewhere.
+
+    Raises:
+        LabelError: there are fewer; names the split, the class and the numbers.
+    """
+    for split, y in y_by_split.items():
+        least = (_MIN_EXAMPLES if min_examples is None else min_examples).get(split, 1)
+        if not target.is_classification:
+            if len(np.unique(y)) < least:
+                raise LabelError(
+                    f"{split}: {len(y)} labels '{target.name}' have "
+                    f"{len(np.unique(y))} different values, fewer than {least}; label more "
+                    "galaxies, or give the split a larger share",
+                    len(y),
+                    len(y),
+                )
+            continue
+        counts = np.bincount(y.astype(np.int64), minlength=len(target.classes))
+        few = {name: int(n) for name, n in zip(target.classes, counts, strict=True) if n < least}
+        if few:
+            listed = ", ".join(f"{n} of '{name}'" for name, n in few.items())
+            raise LabelError(
+                f"{split}: {listed} among {len(y)} labels '{target.name}', fewer "
+                f"than {least} of a class; label more galaxies of it, leave the class out "
+                "or join it with another, or give the split a larger share",
+                sum(few.values()),
+                len(y),
+            )
+
+
+def check_header(uri: str, columns: Mapping[str, str]) -> None:
+    """Refuse a table that lacks a column; the columns are by the setting that names them."""
+    header = read_header(uri, LabelError)
+    for setting, name in columns.items():
+        if name not in header:
+            shown = ", ".join(header[:20]) + (" ..." if len(header) > 20 else "")
+            raise LabelError(
+                f"{uri} has no column '{name}'; it has: {shown}; set {setting} to one of them"
+            )
+
+
+def check_rejects(cells: pd.DataFrame, uri: str, column: str, max_rejected: float) -> None:
+    """Refuse a table with too many rows that have no usable id or label."""
+    rejected = cells[cells["reason"] != ""]
+    if len(rejected) <= max_rejected * len(cells) and len(rejected) < len(cells):
+        return
+    reasons = rejected["reason"].value_counts()
+    counted = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
+    examples = [
+        f"row {row} (id '{id_str}'): got '{label}'"
+        for row, id_str, label in rejected[["row", "id_str", "label"]].head(3).to_numpy()
+    ]
+    raise LabelError(
+        f"{uri}: {len(rejected)} of {len(cells)} rows have no usable id or label in "
+        f"'{column}', more than max_rejected={max_rejected:g} allows ({counted}); "
+        f"{', '.join(examples)}; mend or remove the rows, declare such a label in classes if it "
+        "is one, or raise max_rejected to leave them out",
+        len(rejected),
+        len(cells),
+        rejected["id_str"].head(_N_SHOWN).tolist(),
+    )
+
+
+def label_classes(used: pd.DataFrame, uri: str, classes: Sequence[str]) -> pd.DataFrame:
+    """Labels as names of classes, all declared ones if any are."""
+    is_known = used["label"].isin(classes)
+    if is_known.all():
+        return used
+    table = used.assign(label=as_class_names(used["label"]))
+    strange = table[~table["label"].isin(classes)]
+    if classes and len(strange):
+        counted = strange["label"].value_counts().head(_N_SHOWN).items()
+        listed = ", ".join(f"'{name}' ({count} x)" for name, count in counted)
+        ids = strange["id_str"].head(_N_SHOWN).tolist()
+        raise LabelError(
+            f"{uri}: {len(strange)} of {len(table)} labels are not among the "
+            f"declared classes {classes}: {listed}; first ids {ids}; add the class, mend "
+            "the label, or remove the rows",
+            len(strange),
+            len(table),
+            ids,
+        )
+    return table
+
+
+def label_values(used: pd.DataFrame, uri: str) -> pd.DataFrame:
+    """Labels as numbers."""
+    values = as_numbers(used["label"])
+    strange = used[np.isnan(values)]
+    if len(strange):
+        ids = strange["id_str"].head(_N_SHOWN).tolist()
+        raise LabelError(
+            f"{uri}: {len(strange)} of {len(used)} labels are no numbers, such as "
+            f"'{strange['label'].iloc[0]}'; first ids {ids}; mend them, or set kind to binary or "
+            "multiclass",
+            len(strange),
+            len(used),
+            ids,
+        )
+    return used.assign(label=values)
+
+
+def drop_repeats(table: pd.DataFrame, uri: str) -> pd.DataFrame:
+    """One row a galaxy, sorted by id."""
+    unique = table[["id_str", "label"]].drop_duplicates()
+    torn = unique[unique["id_str"].duplicated(keep=False)].sort_values("id_str", kind="stable")
+    if len(torn):
+        ids = torn["id_str"].unique()
+        labels = torn.loc[torn["id_str"] == ids[0], "label"].tolist()
+        raise LabelError(
+            f"{uri}: {len(ids)} of {unique['id_str'].nunique()} galaxies have different labels in "
+            f"several rows, such as '{ids[0]}' with {labels}; keep one row a galaxy; first ids "
+            f"{ids[:_N_SHOWN].tolist()}",
+            len(ids),
+            unique["id_str"].nunique(),
+            ids[:_N_SHOWN].tolist(),
+        )
+    return unique.sort_values("id_str", kind="stable", ignore_index=True)
+
+
+def check_variety(unique: pd.DataFrame, kind: str, uri: str) -> None:
+    """Refuse labels that are all the same."""
+    found = unique["label"].unique()
+    if len(found) >= 2:
+        return
+    what = "value" if kind == "regression" else "class"
+    raise LabelError(
+        f"{uri}: all {len(unique)} labels are of one {what}, '{found[0]}'; there is nothing to "
+        "tell apart: add galaxies with other labels, or set column to another column",
+        len(unique),
+        len(unique),
+        unique["id_str"].head(_N_SHOWN).tolist(),
+    )
