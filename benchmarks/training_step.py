@@ -11,10 +11,10 @@ from torchvision.transforms import v2
 
 from benchmarks.harness import at_least, at_most, finish, parse_arguments, time_pairs
 from galaxyloop.augment import AugmentConfig, ViewSeed, random_views
-from galaxyloop.checkpoint import GalaxyModel, Normalisation
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.encoders import build_encoder
 from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.objectives import VotesObjective
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.data import EpochBatches, LabelledCutouts
@@ -68,7 +68,10 @@ class Training:
 
     def batches(self) -> EpochBatches:
         """An epoch in order."""
-        return EpochBatches(self.galaxies, BATCH, np.arange(len(self.galaxies)))
+        return EpochBatches(
+            self.galaxies,
+            np.array_split(np.arange(len(self.galaxies)), self.galaxies.n_batches(BATCH)),
+        )
 
     def views_of_loop(self) -> None:
         """Read and draw an epoch's views the way the training loop does."""
@@ -94,7 +97,7 @@ class Training:
                 views = random_views(images, batch.galaxies, AugmentConfig(), ViewSeed(0, 0))
             views = views.contiguous(memory_format=torch.channels_last)
             with torch.autocast(DEVICE.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                loss = self.objective.loss([views], batch.votes.to(DEVICE))
+                loss = self.objective.loss([views], batch.labels.to(DEVICE))
             self.optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.objective.parameters(), 5.0)

@@ -16,8 +16,9 @@ from jaxtyping import Int64
 from matplotlib.figure import Figure
 
 from galaxyloop import plots
-from galaxyloop.checkpoint import GalaxyModel, load_checkpoint
+from galaxyloop.checkpoint import load_checkpoint
 from galaxyloop.errors import GalaxyloopError
+from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.shards import CutoutShard
 from galaxyloop.vote_tables import load_votes

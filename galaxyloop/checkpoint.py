@@ -2,24 +2,25 @@
 
 import hashlib
 import json
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import safetensors
 import safetensors.torch
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
-from galaxyloop.config import StrictConfig, require
+from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.encoders import Encoder, build_encoder
+from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import CheckpointError, ConfigError, DecisionTreeError, UnknownNameError
 from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyEncoder, GalaxyModel, Normalisation
 from galaxyloop.storage import whole_directory
+
+M = TypeVar("M", bound=GalaxyEncoder)
 
 CHECKPOINT_FORMAT = "galaxyloop-checkpoint-1"
 WEIGHTS, CONFIG, LOG, ENVIRONMENT = (
@@ -29,73 +30,6 @@ WEIGHTS, CONFIG, LOG, ENVIRONMENT = (
     "environment.json",
 )
 _MAX_CONFIG_BYTES = 4_000_000
-
-
-@dataclass(frozen=True)
-class Normalisation(StrictConfig):
-    """What is taken off each band and what it is divided by, on images scaled to [0, 1]."""
-
-    mean: list[float] = field(default_factory=lambda: [0.5, 0.5, 0.5])
-    """Mean of red, green and blue."""
-    std: list[float] = field(default_factory=lambda: [0.25, 0.25, 0.25])
-    """Standard deviation of red, green and blue; each > 0."""
-
-    def __post_init__(self) -> None:
-        """Three finite numbers each, no division by zero."""
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            is_good = len(values) == 3 and all(math.isfinite(value) for value in values)
-            require(is_good, f"{name} must be three finite numbers, got {values}")
-        require(min(self.std) > 0, f"std must be > 0 in every band, got {self.std}")
-
-
-class GalaxyModel(nn.Module):
-    """An encoder and a head for one decision tree: images in, concentrations out.
-
-    Attributes:
-        encoder: images to features.
-        head: features to concentrations.
-        tree: the questions; its columns are the order of the answers.
-        image_size_px: side of the images the model was trained on.
-        normalisation: applied inside, so that callers pass plain images.
-    """
-
-    def __init__(
-        self,
-        encoder: Encoder,
-        head: VoteHead,
-        tree: DecisionTree,
-        image_size_px: int,
-        normalisation: Normalisation,
-    ) -> None:
-        """Put the parts together."""
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.tree = tree
-        self.image_size_px = image_size_px
-        self.normalisation = normalisation
-        self._mean: Tensor
-        self._std: Tensor
-        shape = (1, -1, 1, 1)
-        mean, std = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
-        self.register_buffer("_mean", mean.view(shape), persistent=False)
-        self.register_buffer("_std", std.view(shape), persistent=False)
-
-    def features(
-        self, images: Float[Tensor, "galaxy band y x"] | UInt8[Tensor, "galaxy band y x"]
-    ) -> Float[Tensor, "galaxy feature"]:
-        """The encoder's features of images: uint8, or float in [0, 1]."""
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        features: Tensor = self.encoder((images - self._mean) / self._std)
-        return features
-
-    def forward(
-        self, images: Float[Tensor, "galaxy band y x"] | UInt8[Tensor, "galaxy band y x"]
-    ) -> Float[Tensor, "galaxy answer"]:
-        """Concentrations of every answer."""
-        concentrations: Tensor = self.head(self.features(images))
-        return concentrations
 
 
 @dataclass(frozen=True)
@@ -112,7 +46,7 @@ class CheckpointRecords:
     """Versions, device and precision."""
 
 
-def save_checkpoint(model: GalaxyModel, directory: Path, records: CheckpointRecords) -> Path:
+def save_checkpoint(model: GalaxyEncoder, directory: Path, records: CheckpointRecords) -> Path:
     """Write a checkpoint; the directory appears complete or not at all.
 
     Raises:
@@ -126,26 +60,70 @@ def save_checkpoint(model: GalaxyModel, directory: Path, records: CheckpointReco
 
 
 def load_checkpoint(directory: Path) -> GalaxyModel:
-    """Read a checkpoint's model, in evaluation mode, on the CPU.
+    """Read a model that answers a decision tree, in evaluation mode, on the CPU.
 
     Nothing in the files is executed, and nothing is fetched: the weights are safetensors, and
     the encoder must be a name that is known on this machine.
 
     Raises:
-        CheckpointError: a file is missing or damaged, or the weights do not fit the config.
+        CheckpointError: a file is missing or damaged, the weights do not fit the config, or it
+            is a checkpoint of another kind.
     """
-    config = load_checkpoint_config(directory)
-    try:
-        model = _model_from_config(config)
-    except (ConfigError, DecisionTreeError, UnknownNameError, KeyError, TypeError, ValueError) as e:
-        raise CheckpointError(
-            f"{directory / CONFIG} does not describe a model: {type(e).__name__}: {e}"
-        ) from e
-    _load_weights(model, directory / WEIGHTS)
+    return load_model(directory, GalaxyModel.kind, _vote_model)
+
+
+def load_encoder(directory: Path) -> GalaxyEncoder:
+    """Read the encoder of a checkpoint of any kind, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: as for ``load_checkpoint``.
+    """
+    model = _empty_model(directory, load_checkpoint_config(directory), build_encoder_model)
+    weights = _read_weights(directory / WEIGHTS)
+    own = {name: weight for name, weight in weights.items() if name.startswith("encoder.")}
+    _fill_model(model, own, directory / WEIGHTS)
     return model.eval()
 
 
-def check_size(model: GalaxyModel, image_size_px: int) -> None:
+def load_model(directory: Path, kind: str, build: Callable[[dict[str, Any]], M]) -> M:
+    """Read a checkpoint of one kind, in evaluation mode, on the CPU.
+
+    Args:
+        directory: the checkpoint.
+        kind: what its description must say.
+        build: makes the empty model from the description.
+
+    Raises:
+        CheckpointError: as for ``load_checkpoint``.
+    """
+    config = load_checkpoint_config(directory)
+    found = config.get("kind", GalaxyModel.kind)
+    if found != kind:
+        raise CheckpointError(
+            f"{directory} holds a model of kind '{found}', needed is '{kind}'; only its encoder "
+            "can be used here, by finetuning it"
+        )
+    model = _empty_model(directory, config, build)
+    _fill_model(model, _read_weights(directory / WEIGHTS), directory / WEIGHTS)
+    return model.eval()
+
+
+def build_encoder_model(config: dict[str, Any]) -> GalaxyEncoder:
+    """An empty encoder of the described shape.
+
+    Raises:
+        ConfigError: the description is not one of an encoder.
+    """
+    name, size = config["encoder"], config["image_size_px"]
+    is_local = isinstance(name, str) and ":" not in name
+    require(is_local, f"encoder must be a name without an address, got {name!r}")
+    require(isinstance(size, int) and 8 <= size <= 4096, f"image_size_px is {size!r}")
+    normalisation = Normalisation.from_dict(config["normalisation"])
+    # The weights come from the checkpoint, so that a published encoder is rebuilt offline.
+    return GalaxyEncoder(build_encoder(name), size, normalisation)
+
+
+def check_size(model: GalaxyEncoder, image_size_px: int) -> None:
     """Refuse cutouts of another size than the model's.
 
     Raises:
@@ -185,8 +163,18 @@ def load_checkpoint_config(directory: Path) -> dict[str, Any]:
 
 
 def load_checkpoint_tree(directory: Path) -> DecisionTree:
-    """The decision tree a checkpoint answers, without its weights."""
-    return DecisionTree.from_json(json.dumps(load_checkpoint_config(directory)["tree"]))
+    """The decision tree a checkpoint answers, without its weights.
+
+    Raises:
+        CheckpointError: it is no checkpoint, or its model answers no tree.
+    """
+    config = load_checkpoint_config(directory)
+    if "tree" not in config:
+        raise CheckpointError(
+            f"{directory} holds a model of kind '{config.get('kind')}', which answers no decision "
+            "tree; pretrain or finetune it on votes first"
+        )
+    return DecisionTree.from_json(json.dumps(config["tree"]))
 
 
 def checkpoint_digest(directory: Path) -> str:
@@ -205,7 +193,7 @@ def checkpoint_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_files(model: GalaxyModel, directory: Path, records: CheckpointRecords) -> None:
+def _write_files(model: GalaxyEncoder, directory: Path, records: CheckpointRecords) -> None:
     """The four files of a checkpoint."""
     weights = {
         name: weight.detach().cpu().contiguous().clone()
@@ -214,11 +202,7 @@ def _write_files(model: GalaxyModel, directory: Path, records: CheckpointRecords
     safetensors.torch.save_file(weights, directory / WEIGHTS)
     config = {
         "format": CHECKPOINT_FORMAT,
-        "encoder": model.encoder.name,
-        "tree": json.loads(model.tree.to_json()),
-        "image_size_px": model.image_size_px,
-        "normalisation": model.normalisation.to_dict(),
-        "dropout_rate": model.head.dropout_rate,
+        **model.describe(),
         "run": records.run,
         "data": records.data,
     }
@@ -228,26 +212,36 @@ def _write_files(model: GalaxyModel, directory: Path, records: CheckpointRecords
     records.log.to_parquet(directory / LOG, index=False)
 
 
-def _model_from_config(config: dict[str, Any]) -> GalaxyModel:
-    """An empty model of the described shape."""
-    name, size = config["encoder"], config["image_size_px"]
-    is_local = isinstance(name, str) and ":" not in name
-    require(is_local, f"encoder must be a name without an address, got {name!r}")
-    require(isinstance(size, int) and 8 <= size <= 4096, f"image_size_px is {size!r}")
+def _vote_model(config: dict[str, Any]) -> GalaxyModel:
+    """An empty model with a vote head."""
+    base = build_encoder_model(config)
     tree = DecisionTree.from_json(json.dumps(config["tree"]))
-    normalisation = Normalisation.from_dict(config["normalisation"])
-    # The weights come from the checkpoint, so that a published encoder is rebuilt offline.
-    encoder = build_encoder(name)
-    head = VoteHead(encoder.n_features, len(tree.columns), float(config["dropout_rate"]))
-    return GalaxyModel(encoder, head, tree, size, normalisation)
+    head = VoteHead(base.encoder.n_features, len(tree.columns), float(config["dropout_rate"]))
+    return GalaxyModel(base.encoder, head, tree, base.image_size_px, base.normalisation)
 
 
-def _load_weights(model: GalaxyModel, path: Path) -> None:
-    """Fill the model from a file whose names, shapes and types must all fit."""
+def _empty_model(
+    directory: Path, config: dict[str, Any], build: Callable[[dict[str, Any]], M]
+) -> M:
+    """The model without its weights."""
     try:
-        weights = safetensors.torch.load_file(path)
+        return build(config)
+    except (ConfigError, DecisionTreeError, UnknownNameError, KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(
+            f"{directory / CONFIG} does not describe a model: {type(e).__name__}: {e}"
+        ) from e
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file; nothing in it is executed."""
+    try:
+        return dict(safetensors.torch.load_file(path))
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def _fill_model(model: GalaxyEncoder, weights: dict[str, Tensor], path: Path) -> None:
+    """Put weights into a model; names, shapes and types must all fit."""
     wanted = model.state_dict()
     if odd := sorted(wanted.keys() ^ weights.keys()):
         raise CheckpointError(

@@ -159,17 +159,27 @@ class TrainingDivergedError(GalaxyloopError, ArithmeticError):
     """A loss became infinite or not a number.
 
     Attributes:
-        epoch: in which it was found, from 0.
-        learning_rate: at its end.
+        step: at which it was found, from 0 over the whole run.
+        learning_rate: at that step.
+        id_strs: the galaxies of the batch; none for a validation loss.
     """
 
-    def __init__(self, name: str, value: float, epoch: int, learning_rate: float) -> None:
-        """Show the loss, the epoch and the learning rate."""
-        self.epoch = epoch
+    def __init__(
+        self,
+        name: str,
+        value: float,
+        step: int,
+        learning_rate: float,
+        id_strs: Sequence[str] = (),
+    ) -> None:
+        """Show the loss, the step, the learning rate and the galaxies."""
+        self.step = step
         self.learning_rate = learning_rate
+        self.id_strs = tuple(id_strs)
+        batch = f"; the batch's galaxies: {', '.join(id_strs)}" if id_strs else ""
         super().__init__(
-            f"{name} is {value} after epoch {epoch} (learning rate {learning_rate:g}); lower "
-            "learning_rate or max_gradient_norm, or set precision to float32"
+            f"{name} is {value} at step {step} (learning rate {learning_rate:g}); lower "
+            f"learning_rate or max_gradient_norm, or set precision to float32{batch}"
         )
 
 

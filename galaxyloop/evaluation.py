@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
-from galaxyloop.checkpoint import GalaxyModel, check_size
+from galaxyloop.checkpoint import check_size
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting
 from galaxyloop.dirichlet import vote_fractions
@@ -27,6 +27,7 @@ from galaxyloop.metrics import (
     mean_fractions,
     pit_values,
 )
+from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.storage import file_digest, whole_directory
@@ -113,7 +114,7 @@ def evaluate_checkpoint(
     check_size(model, cutouts.image_size_px)
     posterior, config = configs
     held_out = select_split(cutouts, votes, splits, model.tree, "test")
-    training = select_split(cutouts, votes, splits, model.tree, "train").votes
+    training = select_split(cutouts, votes, splits, model.tree, "train").labels
     with predicting(model, posterior.n_threads):
         samples = predict_concentrations(model, _images(held_out, posterior), posterior)
         evaluation = _compare(samples, held_out, training.astype(np.int64), model.tree, config)
@@ -171,7 +172,7 @@ def _compare(
     config: MetricsConfig,
 ) -> Evaluation:
     """Predictions of the held-out galaxies against their votes."""
-    counts = held_out.votes.astype(np.int64)
+    counts = held_out.labels.astype(np.int64)
     pit = count_pit(samples, counts, tree, config)
     shown = _best_known(counts, tree)
     return Evaluation(

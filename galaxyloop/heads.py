@@ -54,11 +54,24 @@ class VoteHead(nn.Module):
         Returns:
             ``[galaxy, answer]``, or ``[sample, galaxy, answer]`` with masks.
         """
+        return concentrations_of(self.logits(features, masks))
+
+    def logits(
+        self,
+        features: Float[Tensor, "galaxy feature"],
+        masks: Float[Tensor, "sample feature"] | None = None,
+    ) -> Float[Tensor, "*sample galaxy answer"]:
+        """What the sigmoid is taken of, always in float32; arguments as for ``forward``."""
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
             if masks is None:
                 features = nn.functional.dropout(features, self.dropout_rate, self.training)
             else:
                 features = features * masks.float().unsqueeze(1)
-            concentrations: Tensor = torch.sigmoid(self.linear(features))
-            return MIN_CONCENTRATION + CONCENTRATION_RANGE * concentrations
+            logits: Tensor = self.linear(features)
+            return logits
+
+
+def concentrations_of(logits: Float[Tensor, "*batch answer"]) -> Float[Tensor, "*batch answer"]:
+    """``1 + 100 * sigmoid``, which lies in (1, 101)."""
+    return MIN_CONCENTRATION + CONCENTRATION_RANGE * torch.sigmoid(logits)

@@ -6,8 +6,9 @@ import torch
 from tqdm import tqdm
 
 from galaxyloop.acquisition import InformationConfig, expected_information
-from galaxyloop.checkpoint import GalaxyModel, check_size
+from galaxyloop.checkpoint import check_size
 from galaxyloop.devices import predicting
+from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import (
     PosteriorConfig,
     PosteriorSummary,

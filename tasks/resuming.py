@@ -11,7 +11,7 @@ import flytekit
 from flytekit.core.checkpointer import Checkpoint
 from flytekit.exceptions.user import FlyteDataNotFoundException
 
-from galaxyloop.training.supervised import RunHooks
+from galaxyloop.training.running import RunHooks
 from tasks.local_run import is_in_pod, store_directory
 from tasks.resources import CODE_VERSIONS
 

@@ -2,11 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from galaxyloop.checkpoint import GalaxyModel
+from galaxyloop.models import GalaxyEncoder
 
 
 class Objective(nn.Module):
@@ -14,12 +15,16 @@ class Objective(nn.Module):
 
     Attributes:
         model: what is kept in the end.
-        n_views: random views of each galaxy that ``loss`` takes.
     """
 
-    n_views: int = 1
+    n_views: ClassVar[int] = 1
+    """Random views of each galaxy that ``loss`` takes."""
+    n_validation_views: ClassVar[int] = 0
+    """Random views that ``validation_sums`` takes beside the plain one; the same every epoch."""
+    keeps: ClassVar[Literal["best", "last"]] = "best"
+    """Which epoch's weights are kept: of the lowest validation loss, or the last ones."""
 
-    def __init__(self, model: GalaxyModel) -> None:
+    def __init__(self, model: GalaxyEncoder) -> None:
         """Train the given model."""
         super().__init__()
         self.model = model
@@ -28,12 +33,39 @@ class Objective(nn.Module):
     def loss(
         self,
         views: Sequence[Float[Tensor, "galaxy band y x"]],
-        votes: Float[Tensor, "galaxy answer"],
+        labels: Float[Tensor, "galaxy label"],
     ) -> Float[Tensor, ""]:
         """The scalar to minimise."""
 
     @abstractmethod
     def validation_sums(
-        self, images: Float[Tensor, "galaxy band y x"], votes: Float[Tensor, "galaxy answer"]
+        self,
+        plain: Float[Tensor, "galaxy band y x"],
+        views: Sequence[Float[Tensor, "galaxy band y x"]],
+        labels: Float[Tensor, "galaxy label"],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Loss and what it is to be divided by, to be added up over batches of plain views."""
+        """Loss and what it is to be divided by, to be added up over batches."""
+
+    def before_step(self, step: int, n_steps: int) -> None:
+        """Called before the loss of each step, which counts from 0 over the whole run."""
+
+    def after_step(self, step: int, n_steps: int) -> None:
+        """Called when the optimiser has taken the step: the place of a moving average."""
+
+    def reset_monitors(self) -> None:
+        """Called before each epoch's validation."""
+
+    def monitors(self) -> dict[str, float]:
+        """What else a person should watch, measured on the validation galaxies."""
+        return {}
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """For the optimiser; matrices and kernels are decayed, biases and scales are not.
+
+        A group's ``learning_rate_share``, 1 unless given, multiplies the learning rate.
+        """
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]

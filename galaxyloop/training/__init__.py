@@ -1,6 +1,14 @@
 """Training: a pure function of cutouts, votes, splits and a run's config."""
 
-from galaxyloop.training.config import SupervisedRun, TrainingConfig
-from galaxyloop.training.supervised import pretrain_supervised
+from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun, TrainingConfig
+from galaxyloop.training.pretraining import pretrain_byol, pretrain_hybrid, pretrain_supervised
 
-__all__ = ["SupervisedRun", "TrainingConfig", "pretrain_supervised"]
+__all__ = [
+    "ByolRun",
+    "HybridRun",
+    "SupervisedRun",
+    "TrainingConfig",
+    "pretrain_byol",
+    "pretrain_hybrid",
+    "pretrain_supervised",
+]

@@ -49,10 +49,12 @@ class RunKeeper(lightning.Callback):
     ) -> None:
         """Count the step, and save the state now and then."""
         loop, state = self._loop, self._loop.state
+        loop.objective.after_step(loop.step, loop.n_steps)
         state.n_batches += 1
         is_due = loop.step % loop.config.save_every_steps == 0
         if self._save is None or not is_due or state.n_batches == loop.n_batches:
             return
+        loop.check_last_loss()
         state.loss_sum = loop.loss_sum()
         state.seconds = time.perf_counter() - self._started
         _fill(state, loop)
@@ -62,11 +64,13 @@ class RunKeeper(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """After the validation of an epoch."""
+        self._loop.check_last_loss()
         state = self._loop.state
         row: dict[str, int | float] = {
             "epoch": state.epoch,
             "step": self._loop.step,
             **self._loop.losses(),
+            **self._loop.objective.monitors(),
             "learning_rate": learning_rate_at(
                 self._loop.step - 1, self._loop.n_batches, self._loop.config
             ),
@@ -75,7 +79,9 @@ class RunKeeper(lightning.Callback):
         }
         _check_finite(row)
         state.log.append(row)
-        best = min(range(len(state.log)), key=lambda i: state.log[i]["validation_loss"])
+        best = len(state.log) - 1
+        if self._loop.objective.keeps == "best":
+            best = min(range(len(state.log)), key=lambda i: state.log[i]["validation_loss"])
         state.epoch, state.n_batches, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
         _fill(state, self._loop)
         if best == len(state.log) - 1:
@@ -149,7 +155,7 @@ def _check_finite(row: dict[str, int | float]) -> None:
     """Refuse to go on from a loss that is not a number."""
     for name in ("train_loss", "validation_loss"):
         if not math.isfinite(row[name]):
-            raise TrainingDivergedError(name, row[name], int(row["epoch"]), row["learning_rate"])
+            raise TrainingDivergedError(name, row[name], int(row["step"]), row["learning_rate"])
 
 
 def _fill(state: RunState, loop: TrainingLoop) -> None:

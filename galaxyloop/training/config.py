@@ -1,12 +1,16 @@
 """What a training run can be told."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from galaxyloop.augment import AugmentConfig
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.devices import DEVICES
-from galaxyloop.objectives import find_objective
+from galaxyloop.objectives.byol import ByolConfig
+from galaxyloop.objectives.hybrid import HybridConfig
 from galaxyloop.objectives.votes import VotesObjectiveConfig
+
+CONTRASTIVE_VIEWS = AugmentConfig(min_field=0.65, max_shift=0.05)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -66,22 +70,51 @@ class TrainingConfig(StrictConfig):
 
 
 @dataclass(frozen=True)
-class SupervisedRun(StrictConfig):
-    """Everything that decides what a supervised training makes of its data."""
+class PretrainingRun(StrictConfig):
+    """What every pretraining can be told; each objective's run adds its own settings."""
+
+    objective_name: ClassVar[str]
+    """One of ``galaxyloop.objectives.OBJECTIVES``."""
 
     encoder: str = "resnet_mini"
     """One of ``galaxyloop.encoders.ENCODERS`` or any timm name."""
     pretrained: bool = False
     """Start from the encoder's published weights."""
-    objective_name: str = "votes"
-    """One of ``galaxyloop.objectives.OBJECTIVES``: what is minimised."""
-    objective: VotesObjectiveConfig = field(default_factory=VotesObjectiveConfig)
-    """Settings of the objective."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """How views differ from the cutouts."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """How it is minimised."""
 
-    def __post_init__(self) -> None:
-        """Check the name."""
-        find_objective(self.objective_name)
+
+@dataclass(frozen=True)
+class SupervisedRun(PretrainingRun):
+    """Everything that decides what a training on votes makes of its data."""
+
+    objective_name = "votes"
+
+    objective: VotesObjectiveConfig = field(default_factory=VotesObjectiveConfig)
+    """Settings of the objective."""
+
+
+@dataclass(frozen=True)
+class ByolRun(PretrainingRun):
+    """Everything that decides what a training on images alone makes of them."""
+
+    objective_name = "byol"
+
+    objective: ByolConfig = field(default_factory=ByolConfig)
+    """Settings of the objective."""
+    augment: AugmentConfig = field(default_factory=lambda: CONTRASTIVE_VIEWS)
+    """How views differ from the cutouts."""
+
+
+@dataclass(frozen=True)
+class HybridRun(PretrainingRun):
+    """Everything that decides what a training on images and votes together makes of them."""
+
+    objective_name = "hybrid"
+
+    objective: HybridConfig = field(default_factory=HybridConfig)
+    """Settings of the objective."""
+    augment: AugmentConfig = field(default_factory=lambda: CONTRASTIVE_VIEWS)
+    """How views differ from the cutouts."""

@@ -1,10 +1,10 @@
-"""What training reads: labelled cutouts, batch by batch, in an order fixed by seed and epoch."""
+"""What training reads: cutouts and labels, batch by batch, in an order fixed by seed and epoch."""
 
 import hashlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float, Float32, Integer, UInt8
 from torch import Tensor
 
-from galaxyloop.checkpoint import Normalisation
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import NoTrainingDataError, VoteTableError
+from galaxyloop.models import Normalisation
 from galaxyloop.random_streams import number_names
 
 _MAX_NORMALISATION_GALAXIES = 2048
@@ -39,21 +39,52 @@ class Batch(NamedTuple):
     """What one step sees."""
 
     images: UInt8[Tensor, "galaxy y x band"]
-    votes: Float[Tensor, "galaxy answer"]
+    labels: Float[Tensor, "galaxy label"]
+    """Votes, zeros where there are none; or what else is to be learnt."""
     galaxies: Integer[np.ndarray, " galaxy"]
     """Each galaxy's number, by which its views are drawn: a hash of its id."""
+    rows: Integer[np.ndarray, " galaxy"]
+    """What was asked for, by which ``names`` tells the ids."""
+
+
+@runtime_checkable
+class TrainingGalaxies(Protocol):
+    """Galaxies that an epoch goes over."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Votes or other labels, ``[galaxy, label]``."""
+
+    def __len__(self) -> int:
+        """Number of galaxies."""
+
+    def epoch_rows(self, seed: int, epoch: int, batch_size: int) -> list[np.ndarray]:
+        """What each step of an epoch reads, a pure function of these."""
+
+    def n_batches(self, batch_size: int) -> int:
+        """Steps an epoch."""
+
+    def read(self, rows: np.ndarray) -> Batch:
+        """Images and labels."""
+
+    def names(self, rows: np.ndarray) -> list[str]:
+        """Ids."""
+
+    def digest(self) -> str:
+        """SHA-256 over ids, labels and pixels."""
 
 
 @dataclass(frozen=True)
 class LabelledCutouts:
-    """The galaxies of one split that have a cutout and at least one vote, in order of id.
+    """Galaxies of one split that have a cutout, in order of id, with their labels.
 
     Other galaxies of the collection, and where in it these lie, change nothing.
     """
 
     cutouts: Cutouts
     positions: Integer[np.ndarray, " galaxy"]
-    votes: Float32[np.ndarray, "galaxy answer"]
+    labels: Float32[np.ndarray, "galaxy label"]
+    """Votes, zeros where there are none; or what else is to be learnt."""
 
     def __len__(self) -> int:
         """Number of galaxies."""
@@ -62,40 +93,48 @@ class LabelledCutouts:
     @cached_property
     def numbers(self) -> Integer[np.ndarray, " galaxy"]:
         """What each galaxy's views are drawn by."""
-        return number_names(str(name) for name in self.cutouts.id_strs[self.positions])
+        return number_names(self.names(np.arange(len(self))))
+
+    def names(self, rows: Integer[np.ndarray, " galaxy"]) -> list[str]:
+        """Ids of some of these galaxies."""
+        return [str(name) for name in self.cutouts.id_strs[self.positions[rows]]]
+
+    def n_batches(self, batch_size: int) -> int:
+        """Steps an epoch."""
+        return math.ceil(len(self) / batch_size)
+
+    def epoch_rows(
+        self, seed: int, epoch: int, batch_size: int
+    ) -> list[Integer[np.ndarray, " galaxy"]]:
+        """Every galaxy once, in steps of nearly equal size; a pure function of (seed, epoch)."""
+        return np.array_split(shuffled(len(self), seed, epoch), self.n_batches(batch_size))
 
     def digest(self) -> str:
-        """SHA-256 over ids, votes and pixels."""
-        ids = "\n".join(str(name) for name in self.cutouts.id_strs[self.positions])
+        """SHA-256 over ids, labels and pixels."""
+        ids = "\n".join(self.names(np.arange(len(self))))
         digest = hashlib.sha256(ids.encode())
-        digest.update(np.ascontiguousarray(self.votes, dtype="<f4").tobytes())
+        digest.update(np.ascontiguousarray(self.labels, dtype="<f4").tobytes())
         for start in range(0, len(self), _GALAXIES_PER_READ):
             images = self.cutouts.read(self.positions[start : start + _GALAXIES_PER_READ])
             digest.update(np.ascontiguousarray(images).data)
         return digest.hexdigest()
 
     def read(self, rows: Integer[np.ndarray, " galaxy"]) -> Batch:
-        """Images and votes of some of these galaxies."""
-        positions = self.positions[rows]
-        images = np.ascontiguousarray(self.cutouts.read(positions))
-        votes = torch.from_numpy(self.votes[rows])
-        return Batch(torch.from_numpy(images), votes, self.numbers[rows])
+        """Images and labels of some of these galaxies."""
+        images = np.ascontiguousarray(self.cutouts.read(self.positions[rows]))
+        labels = torch.from_numpy(self.labels[rows])
+        return Batch(torch.from_numpy(images), labels, self.numbers[rows], rows)
 
 
 class EpochBatches:
-    """An epoch's batches; the next one is read while the current one is computed with."""
+    """Batches in the given order; the next one is read while the current one is computed with."""
 
     def __init__(
-        self,
-        galaxies: LabelledCutouts,
-        batch_size: int,
-        order: Integer[np.ndarray, " galaxy"],
-        n_skipped: int = 0,
+        self, galaxies: TrainingGalaxies, rows: list[Integer[np.ndarray, " galaxy"]]
     ) -> None:
-        """Cut the order into steps of nearly equal size and leave out the first ones."""
+        """Take what each step reads."""
         self._galaxies = galaxies
-        n_batches = count_batches(len(order), batch_size)
-        self._rows = np.array_split(order, n_batches)[n_skipped:]
+        self._rows = rows
 
     def __len__(self) -> int:
         """Number of batches left."""
@@ -113,14 +152,9 @@ class EpochBatches:
                 yield coming.result()
 
 
-def count_batches(n_galaxies: int, batch_size: int) -> int:
-    """Steps an epoch."""
-    return math.ceil(n_galaxies / batch_size)
-
-
-def shuffled(n_galaxies: int, seed: int, epoch: int) -> Integer[np.ndarray, " galaxy"]:
-    """The order of an epoch, a pure function of (seed, epoch)."""
-    return np.random.default_rng([seed, epoch]).permutation(n_galaxies)
+def shuffled(n_galaxies: int, *keys: int) -> Integer[np.ndarray, " galaxy"]:
+    """The order of an epoch, a pure function of the keys, such as (seed, epoch)."""
+    return np.random.default_rng(keys).permutation(n_galaxies)
 
 
 def select_split(
@@ -144,6 +178,42 @@ def select_split(
         raise NoTrainingDataError(f"no galaxy of split '{split}' has a cutout and votes", numbers)
     counts = chosen[list(tree.columns)].to_numpy(dtype=np.float32)
     return LabelledCutouts(cutouts, chosen["position"].to_numpy(np.int64), counts)
+
+
+def select_with_votes(
+    cutouts: Cutouts, votes: pd.DataFrame, splits: pd.DataFrame, tree: DecisionTree, split: str
+) -> LabelledCutouts:
+    """All galaxies of a split that have a cutout, in order of id; zeros where nobody voted.
+
+    Raises:
+        VoteTableError: the votes lack a column of the tree.
+        NoTrainingDataError: there are fewer than two.
+    """
+    galaxies = select_images(cutouts, splits, split)
+    table = match_labels(cutouts.id_strs, votes, splits, tree)
+    counts = table.set_index("position")[list(tree.columns)].reindex(galaxies.positions)
+    return replace(galaxies, labels=counts.fillna(0).to_numpy(dtype=np.float32))
+
+
+def select_images(cutouts: Cutouts, splits: pd.DataFrame, split: str) -> LabelledCutouts:
+    """All galaxies of a split that have a cutout, in order of id, without labels.
+
+    Raises:
+        NoTrainingDataError: there are fewer than two: nothing can be told apart.
+    """
+    ids = cutouts.id_strs.astype(str).astype(object)
+    table = pd.DataFrame({"id_str": ids, "position": np.arange(len(ids))})
+    table = table.merge(splits[["id_str", "split"]].astype({"id_str": str}), on="id_str")
+    chosen = table[table["split"] == split].sort_values("id_str", ignore_index=True)
+    if len(chosen) < 2:
+        numbers = {
+            "cutouts": len(ids),
+            f"galaxies in the split '{split}'": int((splits["split"] == split).sum()),
+            "of them with a cutout": len(chosen),
+        }
+        raise NoTrainingDataError(f"split '{split}' has fewer than two galaxies", numbers)
+    positions = chosen["position"].to_numpy(np.int64)
+    return LabelledCutouts(cutouts, positions, np.zeros((len(chosen), 0), np.float32))
 
 
 def match_labels(
@@ -181,7 +251,7 @@ def check_campaigns(galaxies: LabelledCutouts, tree: DecisionTree) -> None:
         NoTrainingDataError: there is such a campaign.
     """
     n_labelled = {
-        part.name: int(galaxies.votes[:, tree.places_of(part)].any(axis=1).sum())
+        part.name: int(galaxies.labels[:, tree.places_of(part)].any(axis=1).sum())
         for part in tree.parts
     }
     unseen = [name for name, n_galaxies in n_labelled.items() if not n_galaxies]

@@ -1,18 +1,22 @@
 """The training loop on Lightning; imported when training starts, because that takes seconds."""
 
 import lightning.pytorch as lightning
+import numpy as np
 import torch
 from torch import Tensor
 
 from galaxyloop.augment import AugmentConfig, ViewSeed, plain_views, random_views
+from galaxyloop.errors import TrainingDivergedError
 from galaxyloop.objectives import Objective
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.config import TrainingConfig
-from galaxyloop.training.data import Batch, EpochBatches, LabelledCutouts, count_batches, shuffled
-from galaxyloop.training.schedule import learning_rate_at, parameter_groups
+from galaxyloop.training.data import Batch, EpochBatches, LabelledCutouts, TrainingGalaxies
+from galaxyloop.training.schedule import learning_rate_at
 from galaxyloop.training.state import RunState
 
 _DROPOUT_STREAM = 1
+_VALIDATION_EPOCH = 2**31
+"""The views of validation galaxies are the same after every epoch, and no training view."""
 
 
 class TrainingLoop(lightning.LightningModule):
@@ -25,7 +29,7 @@ class TrainingLoop(lightning.LightningModule):
     def __init__(
         self,
         objective: Objective,
-        train: LabelledCutouts,
+        train: TrainingGalaxies,
         validation: LabelledCutouts,
         configs: tuple[TrainingConfig, AugmentConfig],
         state: RunState,
@@ -35,10 +39,12 @@ class TrainingLoop(lightning.LightningModule):
         self.objective = objective
         self.config, self._augment = configs
         self.state = state
-        self.n_batches = count_batches(len(train), self.config.batch_size)
+        self.n_batches = train.n_batches(self.config.batch_size)
+        self.n_steps = self.n_batches * self.config.epochs
         self.n_galaxies = len(train)
         self._train_galaxies, self._validation_galaxies = train, validation
         self._sums: dict[str, Tensor] = {}
+        self._last: tuple[Tensor, Batch] | None = None
         self.reset_sums()
 
     @property
@@ -50,13 +56,13 @@ class TrainingLoop(lightning.LightningModule):
         """Start an epoch's sums; a resumed epoch goes on from the saved one."""
         self._sums = {
             "train": torch.tensor(self.state.loss_sum, dtype=torch.float64),
-            "nll": torch.zeros((), dtype=torch.float64),
-            "answered": torch.zeros((), dtype=torch.float64),
+            "validation": torch.zeros((), dtype=torch.float64),
+            "divisor": torch.zeros((), dtype=torch.float64),
         }
 
     def losses(self) -> dict[str, float]:
         """This epoch's mean losses so far; waits for the device."""
-        validation = self._sums["nll"] / self._sums["answered"].clamp(min=1)
+        validation = self._sums["validation"] / self._sums["divisor"].clamp(min=1)
         return {
             "train_loss": float(self._sums["train"]) / max(self.state.n_batches, 1),
             "validation_loss": float(validation),
@@ -68,20 +74,20 @@ class TrainingLoop(lightning.LightningModule):
 
     def train_dataloader(self) -> EpochBatches:
         """The rest of the epoch under way, in its own order."""
-        order = shuffled(len(self._train_galaxies), self.config.seed, self.state.epoch)
-        return EpochBatches(
-            self._train_galaxies, self.config.batch_size, order, self.state.n_batches
+        rows = self._train_galaxies.epoch_rows(
+            self.config.seed, self.state.epoch, self.config.batch_size
         )
+        return EpochBatches(self._train_galaxies, rows[self.state.n_batches :])
 
     def val_dataloader(self) -> EpochBatches:
         """All validation galaxies."""
-        n_galaxies = len(self._validation_galaxies)
-        order = torch.arange(n_galaxies).numpy()
-        return EpochBatches(self._validation_galaxies, 2 * self.config.batch_size, order)
+        galaxies = self._validation_galaxies
+        n_batches = galaxies.n_batches(2 * self.config.batch_size)
+        return EpochBatches(galaxies, np.array_split(np.arange(len(galaxies)), n_batches))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, as it was if the run is resumed."""
-        groups = parameter_groups(self.objective.named_parameters(), self.config.weight_decay)
+        groups = self.objective.parameter_groups(self.config.weight_decay)
         optimizer = torch.optim.AdamW(groups, lr=self.config.learning_rate)
         if self.state.optimizer:
             optimizer.load_state_dict(self.state.optimizer)
@@ -89,31 +95,64 @@ class TrainingLoop(lightning.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set this step's learning rate."""
+        self.check_last_loss()
+        rate = learning_rate_at(self.step, self.n_batches, self.config)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = learning_rate_at(self.step, self.n_batches, self.config)
+            group["lr"] = rate * group.get("learning_rate_share", 1.0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch of random views."""
-        seed, epoch = self.config.seed, self.state.epoch
-        views = [
-            self._layout(
-                random_views(
-                    batch.images, batch.galaxies, self._augment, ViewSeed(seed, epoch, view)
-                )
-            )
-            for view in range(self.objective.n_views)
-        ]
-        with seeded(seed, _DROPOUT_STREAM, self.step):
-            loss = self.objective.loss(views, batch.votes)
+        views = self._views(batch, self.state.epoch, self.objective.n_views)
+        self.objective.before_step(self.step, self.n_steps)
+        with seeded(self.config.seed, _DROPOUT_STREAM, self.step):
+            loss = self.objective.loss(views, batch.labels)
         self._add("train", loss.detach())
+        self._last = loss.detach(), batch
         return loss
 
+    def check_last_loss(self) -> None:
+        """Stop at a loss that is not a number, one step later, so as not to wait for the device.
+
+        Raises:
+            TrainingDivergedError: names the step, the learning rate and the batch's galaxies.
+        """
+        if self._last is None:
+            return
+        (loss, batch), self._last = self._last, None
+        if not torch.isfinite(loss):
+            raise TrainingDivergedError(
+                "train_loss",
+                float(loss),
+                self.step - 1,
+                learning_rate_at(self.step - 1, self.n_batches, self.config),
+                self._train_galaxies.names(batch.rows),
+            )
+
+    def on_validation_epoch_start(self) -> None:
+        """What is watched is measured anew."""
+        self.objective.reset_monitors()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add up the validation loss of plain views."""
-        images = self._layout(plain_views(batch.images))
-        nll, answered = self.objective.validation_sums(images, batch.votes)
-        self._add("nll", nll)
-        self._add("answered", answered)
+        """Add up the validation loss."""
+        plain = self._layout(plain_views(batch.images))
+        views = self._views(batch, _VALIDATION_EPOCH, self.objective.n_validation_views)
+        total, divisor = self.objective.validation_sums(plain, views, batch.labels)
+        self._add("validation", total)
+        self._add("divisor", divisor)
+
+    def _views(self, batch: Batch, epoch: int, n_views: int) -> list[Tensor]:
+        """Random views of a batch."""
+        return [
+            self._layout(
+                random_views(
+                    batch.images,
+                    batch.galaxies,
+                    self._augment,
+                    ViewSeed(self.config.seed, epoch, view),
+                )
+            )
+            for view in range(n_views)
+        ]
 
     def _add(self, name: str, value: Tensor) -> None:
         """Sum on the device, without waiting for it."""

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.dirichlet import votes_loss
-from galaxyloop.heads import CONCENTRATION_RANGE, MIN_CONCENTRATION, VoteHead
+from galaxyloop.heads import (
+    CONCENTRATION_RANGE,
+    MIN_CONCENTRATION,
+    VoteHead,
+    concentrations_of,
+)
 
 _MAX_GALAXIES = 2048
 _LOWEST_START = 1.5
@@ -47,12 +52,12 @@ def _fit_campaign(
         optimizer = torch.optim.LBFGS([logits], max_iter=40, line_search_fn="strong_wolfe")
 
         def loss() -> float:
-            value = votes_loss(_concentrations(logits).expand_as(counts), counts, tree)
+            value = votes_loss(concentrations_of(logits).expand_as(counts), counts, tree)
             (logits.grad,) = torch.autograd.grad(value, logits)
             return value.item()
 
         cast(Any, optimizer).step(loss)
-    return _concentrations(logits.detach())
+    return concentrations_of(logits.detach())
 
 
 def start_at(head: VoteHead, concentrations: Float[Tensor, " answer"]) -> None:
@@ -63,8 +68,3 @@ def start_at(head: VoteHead, concentrations: Float[Tensor, " answer"]) -> None:
     inside = concentrations.clamp(_LOWEST_START, _HIGHEST_START)
     with torch.no_grad():
         head.linear.bias.copy_(torch.logit((inside - MIN_CONCENTRATION) / CONCENTRATION_RANGE))
-
-
-def _concentrations(logits: Float[Tensor, " answer"]) -> Float[Tensor, " answer"]:
-    """The head's own range."""
-    return MIN_CONCENTRATION + CONCENTRATION_RANGE * torch.sigmoid(logits)

@@ -1,10 +1,6 @@
-"""Learning rate and weight decay: pure functions, so that nothing has to be saved."""
+"""The learning rate: a pure function of the step, so that nothing has to be saved."""
 
 import math
-from collections.abc import Iterable
-from typing import Any
-
-from torch import nn
 
 from galaxyloop.training.config import TrainingConfig
 
@@ -25,14 +21,3 @@ def learning_rate_at(step: int, n_batches: int, config: TrainingConfig) -> float
         return config.learning_rate * (step + 1) / n_warmup
     done = (step - n_warmup) / max(n_steps - n_warmup, 1)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-def parameter_groups(
-    parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float
-) -> list[dict[str, Any]]:
-    """Matrices and kernels are decayed; biases and scales, which are vectors, are not."""
-    trained = [parameter for _, parameter in parameters if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -9,8 +9,6 @@ import torch
 
 from galaxyloop.checkpoint import (
     CheckpointRecords,
-    GalaxyModel,
-    Normalisation,
     checkpoint_digest,
     load_checkpoint,
     load_checkpoint_config,
@@ -20,6 +18,7 @@ from galaxyloop.config import ConfigError
 from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import CheckpointError
 from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.random_streams import seeded
 from tests.library.training_data import TREE
 

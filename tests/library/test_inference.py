@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from galaxyloop.checkpoint import GalaxyModel, Normalisation
 from galaxyloop.devices import predicting
 from galaxyloop.encoders import Encoder, build_encoder
 from galaxyloop.errors import CheckpointError, NoTrainingDataError
 from galaxyloop.evaluation import Evaluation, evaluate_checkpoint
 from galaxyloop.heads import VoteHead
 from galaxyloop.metrics import MetricsConfig, add_average_ratio, evaluate_predictions
+from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.random_streams import seeded
 from galaxyloop.shards import CutoutCollection

@@ -8,12 +8,13 @@ import pytest
 
 from galaxyloop.acquisition import AcquisitionConfig, InformationConfig, rank_galaxies
 from galaxyloop.campaigns import find_campaign
-from galaxyloop.checkpoint import GalaxyModel, load_checkpoint
+from galaxyloop.checkpoint import load_checkpoint
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
 from galaxyloop.dirichlet import vote_fractions
 from galaxyloop.evaluation import Evaluation, evaluate_checkpoint, pool_folds
 from galaxyloop.inference import predict_shard
 from galaxyloop.metrics import MetricsConfig
+from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
 from galaxyloop.shards import CutoutCollection, CutoutShard
 from galaxyloop.splits import SplitConfig, split_galaxies

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from galaxyloop.checkpoint import GalaxyModel, Normalisation
 from galaxyloop.config import ConfigError
 from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.dirichlet import votes_loss
 from galaxyloop.encoders import build_encoder
 from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.objectives import OBJECTIVES, VotesObjective, VotesObjectiveConfig
 from galaxyloop.random_streams import seeded
 from tests.library.training_data import TREE
@@ -54,7 +54,7 @@ def test_votes_objective__a_galaxy_without_votes_changes_neither_loss_nor_gradie
 def test_votes_objective__validation_sums_divide_to_the_loss() -> None:
     objective = make_objective(TREE).eval()
     images, votes = torch.rand(6, 3, 16, 16), torch.randint(0, 9, (6, 5)).float()
-    nll, n_answered = objective.validation_sums(images, votes)
+    nll, n_answered = objective.validation_sums(images, [], votes)
     torch.testing.assert_close(nll / n_answered, objective.loss([images], votes))
 
 

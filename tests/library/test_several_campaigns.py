@@ -27,7 +27,7 @@ from galaxyloop.surveys import IngestConfig, read_manifest, version_survey
 from galaxyloop.synthetic import SimulationConfig, simulate_galaxies, write_survey
 from galaxyloop.training import SupervisedRun, TrainingConfig, pretrain_supervised
 from galaxyloop.training.data import select_split
-from galaxyloop.training.supervised import new_model
+from galaxyloop.training.starting import new_model
 from galaxyloop.vote_tables import (
     VotesConfig,
     VoteSource,
@@ -139,11 +139,11 @@ def test_votes_loss__gives_other_campaigns_answers_exactly_no_gradient(
     only = votes[seen[campaign] & (seen.sum(axis=1) == 1)]
     galaxies = select_split(CutoutCollection([shard]), only, splits, TREE, "train")
     batch = galaxies.read(np.arange(8))
-    model = new_model(galaxies, TREE, RUN)
+    model = new_model(galaxies, TREE, RUN, 0.2)
     (part,) = (part for part in TREE.parts if part.name == campaign)
     is_own = np.isin(np.arange(len(TREE.columns)), TREE.places_of(part))
     images = batch.images.permute(0, 3, 1, 2)
-    VotesObjective(model).loss([images.float() / 255], batch.votes).backward()
+    VotesObjective(model).loss([images.float() / 255], batch.labels).backward()
     for gradient in (model.head.linear.weight.grad, model.head.linear.bias.grad):
         assert gradient is not None
         assert (gradient[~is_own] == 0).all()
@@ -257,10 +257,10 @@ def held_out_log_likelihood(
     batch = test.read(np.arange(len(test)))
     with torch.no_grad():
         concentrations = model(batch.images.permute(0, 3, 1, 2))
-        likelihood = vote_log_likelihood(concentrations, batch.votes, tree).double().numpy()
+        likelihood = vote_log_likelihood(concentrations, batch.labels, tree).double().numpy()
     result = {}
     for part in tree.parts:
-        has_votes = batch.votes[:, tree.places_of(part)].any(dim=1).numpy()
+        has_votes = batch.labels[:, tree.places_of(part)].any(dim=1).numpy()
         places = [tree.question_names.index(name) for name in part.question_names]
         result[part.name] = likelihood[has_votes][:, places].sum(axis=1)
     return result

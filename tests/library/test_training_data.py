@@ -6,10 +6,10 @@ import torch
 
 from galaxyloop.config import ConfigError
 from galaxyloop.devices import choose_device, repeatable
-from galaxyloop.errors import UnknownNameError, VoteTableError
+from galaxyloop.errors import VoteTableError
 from galaxyloop.training import SupervisedRun, TrainingConfig
 from galaxyloop.training.config import PRECISIONS
-from galaxyloop.training.data import EpochBatches, select_split, shuffled
+from galaxyloop.training.data import EpochBatches, select_split
 from galaxyloop.training.environment import choose_precision
 from galaxyloop.training.schedule import learning_rate_at
 from tests.library.training_data import TREE, toy_survey
@@ -23,7 +23,7 @@ def test_select_split__leaves_out_galaxies_without_votes() -> None:
     assert len(selected) == 28
     assert not {"toy1", "toy2"} & set(cutouts.id_strs[selected.positions])
     wanted = votes.set_index("id_str").loc[cutouts.id_strs[selected.positions]]
-    np.testing.assert_array_equal(selected.votes, wanted[list(TREE.columns)].to_numpy())
+    np.testing.assert_array_equal(selected.labels, wanted[list(TREE.columns)].to_numpy())
 
 
 def test_select_split__refuses_votes_of_another_tree() -> None:
@@ -35,13 +35,13 @@ def test_select_split__refuses_votes_of_another_tree() -> None:
 def test_epoch_batches__go_through_every_galaxy_once_in_steps_of_equal_size() -> None:
     cutouts, votes, splits = toy_survey(100)
     galaxies = select_split(cutouts, votes, splits, TREE, "train")
-    order = shuffled(len(galaxies), seed=1, epoch=2)
-    batches = list(EpochBatches(galaxies, 32, order))
+    rows = galaxies.epoch_rows(seed=1, epoch=2, batch_size=32)
+    batches = list(EpochBatches(galaxies, rows))
     assert [len(batch.galaxies) for batch in batches] == [25, 25, 25]
     seen = np.concatenate([batch.galaxies for batch in batches])
-    np.testing.assert_array_equal(seen, galaxies.numbers[order])
+    np.testing.assert_array_equal(seen, galaxies.numbers[np.concatenate(rows)])
     np.testing.assert_array_equal(np.sort(seen), np.sort(galaxies.numbers))
-    rest = list(EpochBatches(galaxies, 32, order, n_skipped=2))
+    rest = list(EpochBatches(galaxies, rows[2:]))
     np.testing.assert_array_equal(rest[0].galaxies, batches[2].galaxies)
     assert torch.equal(rest[0].images, batches[2].images)
 
@@ -91,11 +91,6 @@ def test_training_config__refuses_values_out_of_range(
 def test_supervised_run__refuses_a_typo_in_a_nested_setting() -> None:
     with pytest.raises(ConfigError, match="no setting 'epoch'; did you mean 'epochs'"):
         SupervisedRun.from_dict({"training": {"epoch": 7}})
-
-
-def test_supervised_run__refuses_an_unknown_objective() -> None:
-    with pytest.raises(UnknownNameError, match="no objective 'vote'; choose one of: votes"):
-        SupervisedRun(objective_name="vote")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -5,17 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyloop.checkpoint import (
-    CheckpointRecords,
-    GalaxyModel,
-    Normalisation,
-    checkpoint_digest,
-    save_checkpoint,
-)
+from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import RegistryError
 from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.random_streams import seeded
 from schemas.artefacts import (
     CheckpointDirectory,

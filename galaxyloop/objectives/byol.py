@@ -1,0 +1,137 @@
+"""BYOL: two views of a galaxy must predict one another; no labels, no negatives."""
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from galaxyloop.config import StrictConfig, require
+from galaxyloop.models import GalaxyEncoder
+from galaxyloop.objectives.collapse import CollapseMonitor
+from galaxyloop.objectives.objective import Objective
+
+
+@dataclass(frozen=True)
+class ByolConfig(StrictConfig):
+    """Bootstrap your own latent (Grill et al. 2020, arXiv:2006.07733)."""
+
+    hidden_size: int = 1024
+    """Width of the hidden layer of projector and predictor."""
+    projection_size: int = 256
+    """Length of a projection."""
+    base_decay: float = 0.99
+    """Share of the target that stays at the first step; it rises to 1 along half a cosine."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("hidden_size", "projection_size"):
+            require(getattr(self, name) >= 1, f"{name} must be >= 1, got {getattr(self, name)}")
+        require(0 <= self.base_decay <= 1, f"base_decay must be in [0, 1], got {self.base_decay}")
+
+
+class ByolObjective(Objective):
+    """The online network predicts the target network's projection of the other view.
+
+    Attributes:
+        projector: of the online network.
+        predictor: of the online network.
+        target_encoder: a moving average of the encoder, without gradient.
+        target_projector: a moving average of the projector, without gradient.
+    """
+
+    n_views = 2
+    n_validation_views = 2
+    keeps: ClassVar[Literal["best", "last"]] = "last"
+
+    def __init__(self, model: GalaxyEncoder, config: ByolConfig) -> None:
+        """Add the networks; the target starts as a copy of the online one."""
+        super().__init__(model)
+        self.config = config
+        sizes = config.hidden_size, config.projection_size
+        self.projector = _perceptron(model.encoder.n_features, *sizes)
+        self.predictor = _perceptron(config.projection_size, *sizes)
+        self.target_encoder = copy.deepcopy(model.encoder).requires_grad_(False)
+        self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
+        self._monitor = CollapseMonitor()
+
+    def loss(
+        self,
+        views: Sequence[Float[Tensor, "galaxy band y x"]],
+        labels: Float[Tensor, "galaxy label"],
+    ) -> Float[Tensor, ""]:
+        """Mean over both directions of the squared distance of unit vectors, from 0 to 4."""
+        return self.contrastive_loss([self.model.features(view) for view in views], views)
+
+    def contrastive_loss(
+        self,
+        features: Sequence[Float[Tensor, "galaxy feature"]],
+        views: Sequence[Float[Tensor, "galaxy band y x"]],
+    ) -> Float[Tensor, ""]:
+        """The same from features of the two views that are there already."""
+        first, second = (self.predictor(self.projector(one)) for one in features)
+        with torch.no_grad():
+            targets = [self._target(view) for view in views]
+        return (byol_loss(first, targets[1]) + byol_loss(second, targets[0])) / 2
+
+    def validation_sums(
+        self,
+        plain: Float[Tensor, "galaxy band y x"],
+        views: Sequence[Float[Tensor, "galaxy band y x"]],
+        labels: Float[Tensor, "galaxy label"],
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Loss times galaxies, and galaxies; plain views go to the monitor."""
+        self._monitor.add(self.model.features(plain))
+        return self.loss(views, labels) * len(plain), torch.tensor(float(len(plain)))
+
+    @torch.no_grad()
+    def after_step(self, step: int, n_steps: int) -> None:
+        """Move the target by one step of its moving average."""
+        share = 1 - decay_at(step, n_steps, self.config.base_decay)
+        target: list[Tensor] = [
+            *self.target_encoder.parameters(),
+            *self.target_projector.parameters(),
+        ]
+        online: list[Tensor] = [*self.model.encoder.parameters(), *self.projector.parameters()]
+        torch._foreach_lerp_(target, online, share)  # noqa: SLF001 - torch's own way to do it in one call
+
+    def reset_monitors(self) -> None:
+        """Start the monitor anew."""
+        self._monitor = CollapseMonitor()
+
+    def monitors(self) -> dict[str, float]:
+        """Spread and rank of the validation galaxies' representations."""
+        return self._monitor.values()
+
+    def _target(self, view: Float[Tensor, "galaxy band y x"]) -> Float[Tensor, "galaxy projection"]:
+        """The target network's projection."""
+        normalised = self.model.normalise(view)
+        return cast(Tensor, self.target_projector(self.target_encoder(normalised)))
+
+
+def byol_loss(
+    prediction: Float[Tensor, "galaxy projection"], target: Float[Tensor, "galaxy projection"]
+) -> Float[Tensor, ""]:
+    """Mean squared distance of the vectors scaled to length 1: 2 - 2 cos (eq. 2), in float32."""
+    with torch.autocast(prediction.device.type, enabled=False):
+        cosine = nn.functional.cosine_similarity(prediction.float(), target.float(), dim=1)
+        return (2 - 2 * cosine).mean()
+
+
+def decay_at(step: int, n_steps: int, base: float) -> float:
+    """Share of the target that stays: from base up to 1 along half a cosine (section 3.2)."""
+    return 1 - (1 - base) * (math.cos(math.pi * step / n_steps) + 1) / 2
+
+
+def _perceptron(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    """Linear, batch normalisation, ReLU, linear."""
+    return nn.Sequential(
+        nn.Linear(n_in, n_hidden, bias=False),
+        nn.BatchNorm1d(n_hidden),
+        nn.ReLU(),
+        nn.Linear(n_hidden, n_out),
+    )

@@ -1,0 +1,105 @@
+"""Running a training: from an objective and galaxies to trained weights, resumable."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+import torch
+
+from galaxyloop.augment import AugmentConfig
+from galaxyloop.devices import choose_device
+from galaxyloop.objectives import Objective
+from galaxyloop.training.config import TrainingConfig
+from galaxyloop.training.data import LabelledCutouts, TrainingGalaxies
+from galaxyloop.training.environment import (
+    choose_precision,
+    describe_environment,
+    quiet_lightning,
+)
+from galaxyloop.training.state import RunState, is_finished, save_state
+
+
+class RunHooks(TypedDict, total=False):
+    """What a caller may add to a run without changing its result."""
+
+    state_directory: Path | None
+    """Where the run's state is saved and looked for, so that it can be resumed."""
+    on_saved: Callable[[Path], None] | None
+    """Called with the file of the state each time it is saved."""
+    on_epoch: Callable[[dict[str, float]], None] | None
+    """Called with each row of the log as it is made."""
+
+
+@runtime_checkable
+class ViewsAndSteps(Protocol):
+    """The part of a run's config that the loop needs."""
+
+    @property
+    def augment(self) -> AugmentConfig:
+        """How views differ from the cutouts."""
+
+    @property
+    def training(self) -> TrainingConfig:
+        """How the loss is minimised."""
+
+
+def run_objective(
+    objective: Objective,
+    galaxies: tuple[TrainingGalaxies, LabelledCutouts],
+    run: ViewsAndSteps,
+    state: RunState,
+    hooks: RunHooks,
+) -> dict[str, Any]:
+    """Take the steps that are left; the model then has the weights that are kept.
+
+    Args:
+        objective: with the model to train.
+        galaxies: to train on and to validate on.
+        run: views and optimisation.
+        state: where the run stands; it goes on from there, and is changed.
+        hooks: see ``RunHooks``.
+
+    Returns:
+        Versions, device and precision.
+
+    Raises:
+        TrainingDivergedError: a loss is not finite.
+    """
+    device = choose_device(run.training.device)
+    precision = choose_precision(run.training, device)
+    with quiet_lightning():
+        from galaxyloop.training.callbacks import EpochBar, RunKeeper
+        from galaxyloop.training.loop import TrainingLoop, fit
+
+        if run.training.channels_last:
+            objective.to(memory_format=torch.channels_last)
+        if state.weights:
+            objective.load_state_dict(state.weights)
+        if not is_finished(state, run.training):
+            module = TrainingLoop(objective, *galaxies, (run.training, run.augment), state)
+            keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
+            fit(module, [keeper, EpochBar(module)], device, precision)
+        if state.best_weights:
+            objective.load_state_dict(state.best_weights)
+    return describe_environment(device, precision)
+
+
+def fingerprint(**values: Any) -> str:  # noqa: ANN401 - plain values of any kind
+    """SHA-256 of all that decides a training."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _saver(hooks: RunHooks) -> Callable[[RunState], None] | None:
+    """What saves a state and tells the caller; None where nobody asked for states."""
+    directory, on_saved = hooks.get("state_directory"), hooks.get("on_saved")
+    if directory is None:
+        return None
+
+    def save(state: RunState) -> None:
+        path = save_state(state, directory)
+        if on_saved is not None:
+            on_saved(path)
+
+    return save
