@@ -2,7 +2,7 @@
 
 from flytekit import task
 
-from galaxyloop.training.config import SupervisedRun
+from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun
 from schemas.artefacts import (
     Checkpoint,
     CheckpointDirectory,
@@ -13,7 +13,16 @@ from schemas.artefacts import (
 from schemas.splits import KeyedSplits
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_cutouts, open_indexes
-from tasks.resources import ACCELERATOR, GPU_IMAGE, LABELLED, NETWORK, RETRIES, TABLES, cached
+from tasks.resources import (
+    ACCELERATOR,
+    GPU_IMAGE,
+    IMAGES,
+    LABELLED,
+    NETWORK,
+    RETRIES,
+    TABLES,
+    cached,
+)
 from tasks.resuming import resumable
 
 
@@ -31,6 +40,17 @@ def digest_labels(
     directory = votes.download()
     table, tree = vote_tables.load_votes(directory), vote_tables.load_vote_tree(directory)
     return digest(open_indexes(shards, survey), table, splits, tree)
+
+
+@task(requests=TABLES)
+def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: KeyedSplits) -> str:
+    """What training on images is keyed on: a digest of all galaxies with a cutout.
+
+    Never cached.
+    """
+    from galaxyloop.training.labels import digest_images as digest
+
+    return digest(open_indexes(shards, survey), splits)
 
 
 @task(
@@ -67,3 +87,85 @@ def pretrain_supervised(
             **hooks,
         )
         return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    shared_memory=True,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("pretrain_byol", ignored=IMAGES),
+)
+def pretrain_byol(
+    images_digest: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    splits: KeyedSplits,
+    run: ByolRun,
+    start: list[Checkpoint],
+) -> Checkpoint:
+    """Train an encoder on images alone; goes on where it was cut short.
+
+    ``images_digest`` is what ``digest_images`` says of the other inputs; ``start`` holds the
+    checkpoint whose encoder is trained further, or nothing.
+    """
+    from galaxyloop import checkpoint, training
+
+    with resumable("pretrain_byol", images_digest, run.to_json(), *_digests(start)) as hooks:
+        directory = training.pretrain_byol(
+            open_cutouts(shards, survey),
+            splits,
+            run,
+            new_directory("checkpoint"),
+            start=start[0].download() if start else None,
+            **hooks,
+        )
+        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    shared_memory=True,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("pretrain_hybrid", ignored=LABELLED),
+)
+def pretrain_hybrid(
+    data_digest: str,
+    images_digest: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    votes: VoteTable,
+    splits: KeyedSplits,
+    run: HybridRun,
+    start: list[Checkpoint],
+) -> Checkpoint:
+    """Train an encoder on all images and a vote head on those with votes, at once.
+
+    The digests are what ``digest_labels`` and ``digest_images`` say of the other inputs;
+    ``start`` holds the checkpoint whose encoder is trained further, or nothing.
+    """
+    from galaxyloop import checkpoint, training, vote_tables
+
+    keys = data_digest, images_digest, run.to_json(), *_digests(start)
+    with resumable("pretrain_hybrid", *keys) as hooks:
+        directory = training.pretrain_hybrid(
+            open_cutouts(shards, survey),
+            vote_tables.load_votes(votes.download()),
+            splits,
+            vote_tables.load_vote_tree(votes.download()),
+            run,
+            new_directory("checkpoint"),
+            start=start[0].download() if start else None,
+            **hooks,
+        )
+        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+
+
+def _digests(start: list[Checkpoint]) -> list[str]:
+    """Of the checkpoint to start from, if there is one."""
+    return [checkpoint.digest for checkpoint in start]

@@ -25,7 +25,9 @@ RETRIES = 3
 
 CODE_VERSIONS = {
     "cut_out_chunk": "3",
-    "pretrain_supervised": "2",
+    "pretrain_supervised": "3",
+    "pretrain_byol": "1",
+    "pretrain_hybrid": "1",
     "evaluate": "3",
     "predict_shard": "2",
 }
@@ -34,6 +36,8 @@ CODE_VERSIONS = {
 
 LABELLED = ("survey", "shards", "votes", "splits")
 """Inputs that ``data_digest`` stands for in the key of a task that learns from labels."""
+IMAGES = ("survey", "shards", "splits")
+"""Inputs that ``images_digest`` stands for in the key of a task that learns from images."""
 
 
 def cached(task_name: str, ignored: tuple[str, ...] = ()) -> Cache:

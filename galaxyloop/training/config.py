@@ -3,14 +3,12 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from galaxyloop.augment import AugmentConfig
+from galaxyloop.augment import CONTRASTIVE_VIEWS, AugmentConfig
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.devices import DEVICES
 from galaxyloop.objectives.byol import ByolConfig
 from galaxyloop.objectives.hybrid import HybridConfig
 from galaxyloop.objectives.votes import VotesObjectiveConfig
-
-CONTRASTIVE_VIEWS = AugmentConfig(min_field=0.65, max_shift=0.05)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 

@@ -37,3 +37,20 @@ def digest_labels(
     digest.update(json.dumps(list(rows)).encode())
     digest.update(table[list(tree.columns)].to_numpy("<f8").tobytes())
     return digest.hexdigest()
+
+
+def digest_images(cutouts: CutoutCollection, splits: pd.DataFrame) -> str:
+    """SHA-256 over the galaxies with a cutout and a split, in order of id, for what needs no votes.
+
+    Each counts with its image's fingerprint and its split, beside the settings that cutouts were
+    made with.
+
+    Args:
+        cutouts: of the galaxies that are in the survey now.
+        splits: ``id_str`` and ``split``.
+    """
+    images = cutouts.index[["id_str", "image_digest"]].astype(str)
+    table = images.merge(splits[["id_str", "split"]].astype(str), on="id_str")
+    settings = {json.dumps(shard.summary.config, sort_keys=True) for shard in cutouts.shards}
+    rows = table.sort_values("id_str").to_numpy().tolist()
+    return hashlib.sha256(json.dumps([sorted(settings), rows]).encode()).hexdigest()

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
+import numpy as np
 import torch
 
-from galaxyloop.augment import AugmentConfig
+from galaxyloop.augment import AugmentConfig, at_sky_noise, measure_sky_noise
 from galaxyloop.devices import choose_device
 from galaxyloop.objectives import Objective
 from galaxyloop.training.config import TrainingConfig
@@ -19,6 +20,8 @@ from galaxyloop.training.environment import (
     quiet_lightning,
 )
 from galaxyloop.training.state import RunState, is_finished, save_state
+
+_MAX_SKY_GALAXIES = 512
 
 
 class RunHooks(TypedDict, total=False):
@@ -78,7 +81,8 @@ def run_objective(
         if state.weights:
             objective.load_state_dict(state.weights)
         if not is_finished(state, run.training):
-            module = TrainingLoop(objective, *galaxies, (run.training, run.augment), state)
+            augment = _at_survey_noise(run.augment, galaxies[0])
+            module = TrainingLoop(objective, *galaxies, (run.training, augment), state)
             keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
             fit(module, [keeper, EpochBar(module)], device, precision)
         if state.best_weights:
@@ -89,6 +93,15 @@ def run_objective(
 def fingerprint(**values: Any) -> str:  # noqa: ANN401 - plain values of any kind
     """SHA-256 of all that decides a training."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _at_survey_noise(config: AugmentConfig, galaxies: TrainingGalaxies) -> AugmentConfig:
+    """The views with noise at the level that evenly spread training galaxies have."""
+    if config.sky_noise == 0:
+        return config
+    n_sampled = min(len(galaxies), _MAX_SKY_GALAXIES)
+    rows = np.linspace(0, len(galaxies) - 1, n_sampled).astype(np.int64)
+    return at_sky_noise(config, measure_sky_noise(galaxies.read(rows).images.numpy()))
 
 
 def _saver(hooks: RunHooks) -> Callable[[RunState], None] | None:

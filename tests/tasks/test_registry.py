@@ -21,6 +21,7 @@ from schemas.artefacts import (
 )
 from schemas.model_version import ModelVersion
 from tasks import registry
+from tasks.registry.client import address_of, open_client
 
 TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
 SURVEY = SurveyVersionDirectory(uri="/" + "5" * 64, digest="5" * 64)
@@ -82,7 +83,7 @@ def test_register_model__moves_the_alias_to_a_new_checkpoint(tmp_path: Path) -> 
 
 def test_register_model__logs_settings_curves_metrics_datasets_and_files(tmp_path: Path) -> None:
     version = register(tmp_path, 3, "logged")
-    run = registry._client().get_run(version.run_id)
+    run = open_client().get_run(version.run_id)
     assert run.data.params["training.epochs"] == "1"
     assert run.data.metrics["validation_loss"] == 1.9
     assert run.data.metrics["bar-toy/rmse"] == 0.25
@@ -90,7 +91,7 @@ def test_register_model__logs_settings_curves_metrics_datasets_and_files(tmp_pat
     named = {given.dataset.name: given.dataset.source for given in run.inputs.dataset_inputs}
     assert set(named) == {"survey", "votes", "train_digest"}
     assert VOTES.digest in named["votes"]
-    files = {file.path for file in registry._client().list_artifacts(version.run_id, "checkpoint")}
+    files = {file.path for file in open_client().list_artifacts(version.run_id, "checkpoint")}
     assert "checkpoint/weights.safetensors" in files
 
 
@@ -159,7 +160,7 @@ def test_client__needs_a_server_in_a_pod(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI must name the MLflow server"):
-        registry._client()
+        open_client()
 
 
 def test_attach_report__puts_the_page_beside_the_training(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_attach_report__puts_the_page_beside_the_training(tmp_path: Path) -> Non
     page.write_text("<html></html>")
     report = ReportDirectory(uri=str(page.parent), digest="abc")
     registry.attach_report(model=version, report=report)
-    (file,) = registry._client().list_artifacts(version.run_id, "report")
+    (file,) = open_client().list_artifacts(version.run_id, "report")
     assert file.path == "report/report.html"
 
 
@@ -177,4 +178,4 @@ def test_address__hides_user_and_password(monkeypatch: pytest.MonkeyPatch) -> No
     class Client:
         tracking_uri = "https://maria:secret@mlflow.example.org/x"
 
-    assert registry._address(Client()) == "https://mlflow.example.org/x"
+    assert address_of(Client()) == "https://mlflow.example.org/x"

@@ -1,0 +1,76 @@
+"""The MLflow client and where its experiments lie."""
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from galaxyloop.errors import RegistryError
+from tasks.local_run import is_in_pod, store_directory
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+EXPERIMENT = "galaxyloop"
+
+
+def open_client() -> "MlflowClient":
+    """A client of ``MLFLOW_TRACKING_URI``; without it, of a database in the local store."""
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri and is_in_pod():
+        raise RegistryError(
+            "MLFLOW_TRACKING_URI must name the MLflow server: a database in a container is lost "
+            "with it; set it in the environment of the tasks"
+        )
+    uri = uri or f"sqlite:///{store_directory()}/mlflow.db"
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+def address_of(client: "MlflowClient") -> str:
+    """The registry's address without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", str(client.tracking_uri))
+
+
+def experiment_id(client: "MlflowClient") -> str:
+    """The experiment all trainings go to; artifacts of a database lie beside it.
+
+    MLflow stores the artifacts' place in the database. After the folder was copied, the copy's
+    trainings go to an experiment of its own, so that they are not written into the original.
+    """
+    name, place = EXPERIMENT, None
+    if client.tracking_uri.startswith("sqlite:///"):
+        database = Path(client.tracking_uri.removeprefix("sqlite:///")).resolve()
+        place = (database.parent / f"{database.stem}-artifacts").as_uri()
+        first = client.get_experiment_by_name(name)
+        if first is not None and first.artifact_location != place:
+            name = f"{EXPERIMENT} in {database.parent}"
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    return str(client.create_experiment(name, artifact_location=place))
+
+
+def look_up(client: "MlflowClient", model: str) -> Any:  # noqa: ANN401 - mlflow is untyped
+    """The registry's entry for ``name@alias`` or ``name/version``."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if "@" in model:
+            return client.get_model_version_by_alias(*model.split("@", 1))
+        if "/" in model:
+            return client.get_model_version(*model.split("/", 1))
+    except MlflowException as error:
+        known = ", ".join(found.name for found in client.search_registered_models()) or "none"
+        raise RegistryError(
+            f"there is no model '{model}' in {client.tracking_uri}; registered models: {known}"
+        ) from error
+    raise RegistryError(f"name a model as name@alias or name/version, got '{model}'")

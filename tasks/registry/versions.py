@@ -1,0 +1,111 @@
+"""Versions: registered models, their aliases, and their files when wanted again; never cached."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flytekit import task
+
+from galaxyloop.errors import RegistryError
+from schemas.artefacts import Checkpoint, CheckpointDirectory, Report
+from schemas.model_version import ModelVersion
+from tasks.local_run import keep, new_directory
+from tasks.registry.client import address_of, experiment_id, look_up, open_client
+from tasks.registry.runs import DIGEST_TAG
+from tasks.resources import RETRIES, TABLES
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+
+@task(requests=TABLES, retries=RETRIES)
+def resolve_start(start: str) -> list[Checkpoint]:
+    """What a training starts from: a registered model, a checkpoint's folder, or nothing.
+
+    An empty name gives an empty list. The checkpoint comes with the digest of its content, so
+    that what follows is keyed on the weights and not on their name.
+    """
+    from galaxyloop.checkpoint import checkpoint_digest
+
+    if not start:
+        return []
+    if not Path(start).is_dir():
+        return [_download(open_client(), start)[0]]
+    digest = checkpoint_digest(Path(start))
+    copy = new_directory("model")
+    shutil.copytree(start, copy)
+    return [keep(copy, CheckpointDirectory, digest)]
+
+
+@task(requests=TABLES, retries=RETRIES)
+def register_model(run_id: str, name: str, alias: str) -> ModelVersion:
+    """Register the checkpoint of a logged training; the same checkpoint stays one version."""
+    client = open_client()
+    run = client.get_run(run_id)
+    digest = run.data.tags[DIGEST_TAG]
+    version = _find_version(client, name, digest) or _new_version(client, name, run)
+    client.set_registered_model_alias(name, alias, version)
+    return ModelVersion(name, version, digest, run_id, address_of(client))
+
+
+@task(requests=TABLES, retries=RETRIES)
+def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
+    """The checkpoint behind ``name@alias`` or ``name/version``; what follows is keyed on it."""
+    client = open_client()
+    checkpoint, version = _download(client, model)
+    found = ModelVersion(
+        version.name, str(version.version), checkpoint.digest, version.run_id, address_of(client)
+    )
+    return checkpoint, found
+
+
+@task(requests=TABLES, retries=RETRIES)
+def attach_report(model: ModelVersion, report: Report) -> str:
+    """Put the report beside the training it reports on; returns the run's id."""
+    open_client().log_artifact(model.run_id, str(report.download() / "report.html"), "report")
+    return model.run_id
+
+
+def _download(client: "MlflowClient", model: str) -> tuple[Checkpoint, Any]:
+    """The checkpoint of a registered model, and the registry's entry."""
+    from mlflow.artifacts import download_artifacts
+
+    from galaxyloop.checkpoint import checkpoint_digest
+
+    version = look_up(client, model)
+    local = download_artifacts(
+        artifact_uri=client.get_model_version_download_uri(version.name, version.version),
+        dst_path=str(new_directory("model").parent),
+    )
+    digest = checkpoint_digest(Path(local))
+    stated = version.tags.get(DIGEST_TAG)
+    if digest != stated:
+        raise RegistryError(
+            f"{model} should have the checkpoint digest {stated}, but its files have {digest}; "
+            "they were changed after registration: register the checkpoint again"
+        )
+    return keep(Path(local), CheckpointDirectory, digest), version
+
+
+def _find_version(client: "MlflowClient", name: str, digest: str) -> str | None:
+    """The version of that model that holds this checkpoint, in this experiment."""
+    here = experiment_id(client)
+    for version in client.search_model_versions(f"name = '{name}'"):
+        is_same = version.tags.get(DIGEST_TAG) == digest
+        if is_same and client.get_run(str(version.run_id)).info.experiment_id == here:
+            return str(version.version)
+    return None
+
+
+def _new_version(client: "MlflowClient", name: str, run: "Run") -> str:
+    """Register the run's checkpoint."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    version = client.create_model_version(
+        name,
+        source=f"{run.info.artifact_uri}/checkpoint",
+        run_id=run.info.run_id,
+        tags={key: value for key, value in run.data.tags.items() if key.startswith("galaxyloop.")},
+    )
+    return str(version.version)
