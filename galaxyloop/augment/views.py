@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Integer, UInt8
 from torch import Tensor
 
 from galaxyloop.augment.config import AugmentConfig
-from galaxyloop.augment.warps import for_each, warp_one_by_one, warp_together
+from galaxyloop.augment.drawing import ViewPlan, draw_one_by_one, draw_together
 from galaxyloop.config import require
 from galaxyloop.random_streams import uniforms
 
@@ -60,13 +60,8 @@ def random_views(
     )
     draws = uniforms((when.seed, when.epoch, when.view), galaxies, _N_DRAWS + images.shape[3])
     is_rgb_on_cpu = images.device.type == "cpu" and images.shape[3] == 3
-    warp = warp_one_by_one if is_rgb_on_cpu else warp_together
-    n_taps = 2 * math.ceil(_BLUR_REACH * config.blur) + 1
-    views = warp(images, affine_maps(draws, config), config.blur * draws[:, 9], n_taps)
-    _change_light(views, draws, config)
-    if config.noise > 0:
-        _add_noise(views, draws[:, 7:9], config.noise, when.seed)
-    return views.clamp_(0, 1)
+    draw = draw_one_by_one if is_rgb_on_cpu else draw_together
+    return draw(images, _plan(images, draws, config, when.seed))
 
 
 def plain_views(images: UInt8[Tensor, "galaxy y x band"]) -> Float[Tensor, "galaxy band y x"]:
@@ -87,57 +82,38 @@ def affine_maps(
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def _change_light(
-    views: Float[Tensor, "galaxy band y x"],
+def _plan(
+    images: UInt8[Tensor, "galaxy y x band"],
     draws: Float64[np.ndarray, "galaxy draw"],
     config: AugmentConfig,
-) -> None:
-    """Brightness, contrast and colour, in place; levels from 0 to 255 become 0 to 1."""
-    n_galaxies, n_bands, height, width = views.shape
-    signed = torch.from_numpy(2 * draws - 1).to(views)
-    bands = (1 + config.brightness * signed[:, 5:6]) * (1 + config.colour * signed[:, _N_DRAWS:])
-    bands /= 255
-    contrast = 1 + config.contrast * signed[:, 6:7]
-    pixels = views.permute(0, 2, 3, 1)
-    if pixels.is_contiguous():
-        # Long rows of all bands: an innermost axis of three would not be vectorised.
-        flat, gains = pixels.view(n_galaxies, height, -1), bands.repeat(1, width)[:, None]
-    else:
-        flat, gains = views.view(n_galaxies, n_bands, -1), bands[:, :, None]
-    if config.contrast > 0:
-        mean = flat.mean(dim=(1, 2))[:, None]
-        offset = gains * ((1 - contrast) * mean)[:, None]
-        torch.addcmul(offset, flat, gains * contrast[:, None], out=flat)
-    else:
-        flat.mul_(gains)
-
-
-def _add_noise(
-    views: Float[Tensor, "galaxy band y x"],
-    corners: Float64[np.ndarray, "galaxy 2"],
-    noise: float,
     seed: int,
-) -> None:
-    """Normal noise: each galaxy's window into one field twice as wide, cheap and repeatable."""
-    _, n_bands, height, width = views.shape
-    at = (corners * (height, width)).astype(np.int64)
-    field = _noise_field(seed, (n_bands, 2 * height, 2 * width), views.device)
-    if views.device.type == "cpu":
-
-        def add(i: int) -> None:
-            y, x = at[i]
-            views[i].add_(field[:, y : y + height, x : x + width], alpha=noise)
-
-        for_each(len(views), add)
-    else:
-        windows = field.unfold(1, height, 1).unfold(2, width, 1)
-        rows = torch.from_numpy(at).to(views.device)
-        views.add_(windows[:, rows[:, 0], rows[:, 1]].transpose(0, 1), alpha=noise)
+) -> ViewPlan:
+    """Each galaxy's changes from its draws, in the units of pixels."""
+    _, height, width, n_bands = images.shape
+    signed = 2 * draws - 1
+    bands = 1 + config.colour * signed[:, _N_DRAWS:]
+    gains = bands * (1 + config.brightness * signed[:, 5:6]) / 255
+    contrast = 1 + config.contrast * signed[:, 6:7]
+    noise = None
+    if config.noise > 0:
+        shape = (n_bands, 2 * height, 2 * width)
+        noise = _noise_field(seed, shape, config.noise, images.device)
+    return ViewPlan(
+        maps=affine_maps(draws, config),
+        sigmas_px=config.blur * draws[:, 9],
+        n_taps=2 * math.ceil(_BLUR_REACH * config.blur) + 1,
+        gains=gains * contrast,
+        mean_gains=gains * (1 - contrast),
+        noise=noise,
+        corners=(draws[:, 7:9] * (height, width)).astype(np.int64),
+    )
 
 
 @functools.lru_cache(maxsize=4)
-def _noise_field(seed: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Normal numbers, a pure function of the seed; bands innermost in memory."""
+def _noise_field(
+    seed: int, shape: tuple[int, int, int], sigma: float, device: torch.device
+) -> Tensor:
+    """Normal noise, a pure function of the seed; a view's is a window: cheap and repeatable."""
     generator = torch.Generator().manual_seed(seed % 2**63)
-    field = torch.randn(shape, generator=generator)
+    field = torch.randn(shape, generator=generator).mul_(sigma)
     return field.permute(1, 2, 0).contiguous().to(device).permute(2, 0, 1)
