@@ -46,6 +46,14 @@ def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig)
 
 
 @task(requests=TABLES)
+def split_images(survey: SurveyVersion, config: SplitConfig) -> KeyedSplits:
+    """The same decision where there are no votes."""
+    from galaxyloop import splits
+
+    return DataFrame(splits.split_galaxies(open_survey(survey).galaxies, config))
+
+
+@task(requests=TABLES)
 def hold_out_fold(splits: KeyedSplits, fold: int) -> KeyedSplits:
     """The same split with one fold held out instead of the test set."""
     from galaxyloop.splits import fold_split

@@ -1,4 +1,4 @@
-"""Pretraining: from images and votes to a registered model."""
+"""Pretraining on votes, on images, or on both: from a manifest to a registered model."""
 
 from flytekit import workflow
 
@@ -7,15 +7,15 @@ from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.splits import SplitConfig
 from galaxyloop.surveys import IngestConfig
-from galaxyloop.training.config import SupervisedRun
+from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from schemas.artefacts import Checkpoint, CutoutShard, Evaluation, SurveyVersion, VoteTable
 from schemas.model_version import ModelVersion
 from schemas.splits import KeyedSplits
 from tasks import pretrain as training
 from tasks.evaluate import evaluate
-from tasks.registry import log_training, register_model
-from tasks.votes import read_votes, split_galaxies
+from tasks.registry import log_pretraining, log_training, register_model, resolve_start
+from tasks.votes import read_votes, split_galaxies, split_images
 from workflows.ingest import ingest_survey
 
 
@@ -106,6 +106,120 @@ def pretrain_supervised(
         run=run,
         posterior=posterior,
         metrics=metrics,
+        purpose="pretraining",
+    )
+    model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
+    return model
+
+
+@workflow
+def pretrain_byol(
+    manifest: str,
+    model_name: str = "galaxyloop-byol",
+    alias: str = "challenger",
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    split: SplitConfig = SplitConfig(),
+    run: ByolRun = ByolRun(),
+    start: str = "",
+    previous: str = "",
+) -> ModelVersion:
+    """Train an encoder on images alone and register it; it answers no question until finetuned.
+
+    Args:
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
+        model_name: name in the model registry.
+        alias: alias given to the new version.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts.
+        split: shares of galaxies that validate, and that are kept for tests and never looked at.
+        run: encoder, objective, views, optimisation.
+        start: folder or registered model (name@alias, name/version) whose encoder is trained
+            further; empty for first weights.
+        previous: directory of the survey version this one grows from; empty for a new survey.
+    """
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    splits = split_images(survey=survey, config=split)
+    checkpoint = training.pretrain_byol(
+        images_digest=training.digest_images(survey=survey, shards=shards, splits=splits),
+        survey=survey,
+        shards=shards,
+        splits=splits,
+        run=run,
+        start=resolve_start(start=start),
+    )
+    run_id = log_pretraining(checkpoint=checkpoint, survey=survey, purpose="pretraining")
+    model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
+    return model
+
+
+@workflow
+def pretrain_hybrid(
+    manifest: str,
+    votes: list[VoteSource],
+    model_name: str = "galaxyloop-hybrid",
+    alias: str = "challenger",
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    vote_checks: VotesConfig = VotesConfig(),
+    split: SplitConfig = SplitConfig(),
+    run: HybridRun = HybridRun(),
+    posterior: PosteriorConfig = PosteriorConfig(),
+    metrics: MetricsConfig = MetricsConfig(),
+    start: str = "",
+    previous: str = "",
+) -> ModelVersion:
+    """Train an encoder on all images and on the votes of some, evaluate it, and register it.
+
+    Args:
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
+        votes: published vote tables, each with its campaign.
+        model_name: name in the model registry.
+        alias: alias given to the new version.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts.
+        vote_checks: how much disorder a vote table may have.
+        split: shares of galaxies that validate and test.
+        run: encoder, objective, views, optimisation.
+        posterior: dropout samples and intervals.
+        metrics: how held-out predictions are judged.
+        start: folder or registered model (name@alias, name/version) whose encoder is trained
+            further; empty for first weights.
+        previous: directory of the survey version this one grows from; empty for a new survey.
+    """
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    table = read_votes(sources=votes, checks=vote_checks)
+    splits = split_galaxies(survey=survey, votes=table, config=split)
+    digest = training.digest_labels(survey=survey, shards=shards, votes=table, splits=splits)
+    checkpoint = training.pretrain_hybrid(
+        data_digest=digest,
+        images_digest=training.digest_images(survey=survey, shards=shards, splits=splits),
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        run=run,
+        start=resolve_start(start=start),
+    )
+    evaluation = evaluate(
+        checkpoint=checkpoint,
+        data_digest=digest,
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+    )
+    run_id = log_training(
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        survey=survey,
+        votes=table,
         purpose="pretraining",
     )
     model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
