@@ -63,6 +63,7 @@ def test_pretrain_hybrid__goes_on_from_a_registered_byol_encoder(place: Place) -
 
 @pytest.mark.slow
 def test_pretrain_byol__is_not_run_again(place: Place) -> None:
+    pretrain(place, "pretrain_byol")
     again = pretrain(place, "pretrain_byol")
     assert "Epoch" not in again.stderr
     changed = pretrain(place, "pretrain_byol", run={"training": {**SHORT["training"], "seed": 1}})
