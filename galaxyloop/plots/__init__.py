@@ -4,6 +4,7 @@ from galaxyloop.plots.calibration import plot_calibration, plot_pit_histogram
 from galaxyloop.plots.fractions import plot_predicted_against_observed, plot_rmse_bars
 from galaxyloop.plots.learning import plot_learning_curve
 from galaxyloop.plots.style import DARK, LIGHT, Theme, new_figure, paint
+from galaxyloop.plots.views import plot_views
 from galaxyloop.plots.vote_posteriors import plot_vote_posterior, plot_vote_posterior_panel
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "plot_pit_histogram",
     "plot_predicted_against_observed",
     "plot_rmse_bars",
+    "plot_views",
     "plot_vote_posterior",
     "plot_vote_posterior_panel",
 ]
