@@ -15,6 +15,9 @@ from galaxyloop.training.loop import TrainingLoop
 from galaxyloop.training.schedule import learning_rate_at
 from galaxyloop.training.state import RunState, is_finished
 
+_LOSSES = ("train_loss", "validation_loss")
+"""The second only where there are validation galaxies."""
+
 
 class RunKeeper(lightning.Callback):
     """Ends each epoch: log row, best weights, early stopping, saved state, the caller's hook."""
@@ -80,7 +83,7 @@ class RunKeeper(lightning.Callback):
         _check_finite(row)
         state.log.append(row)
         best = len(state.log) - 1
-        if self._loop.objective.keeps == "best":
+        if self._loop.objective.keeps == "best" and self._loop.has_validation:
             best = min(range(len(state.log)), key=lambda i: state.log[i]["validation_loss"])
         state.epoch, state.n_batches, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
         _fill(state, self._loop)
@@ -136,7 +139,7 @@ class EpochBar(lightning.Callback):
         if self._bar is None:
             return
         row = self._loop.state.log[-1]
-        losses = {name: f"{row[name]:.4f}" for name in ("train_loss", "validation_loss")}
+        losses = {name: f"{row[name]:.4f}" for name in _LOSSES if name in row}
         self._bar.set_postfix(losses, refresh=False)
         self._bar.close()
 
@@ -153,8 +156,8 @@ class EpochBar(lightning.Callback):
 
 def _check_finite(row: dict[str, int | float]) -> None:
     """Refuse to go on from a loss that is not a number."""
-    for name in ("train_loss", "validation_loss"):
-        if not math.isfinite(row[name]):
+    for name in _LOSSES:
+        if not math.isfinite(row.get(name, 0.0)):
             raise TrainingDivergedError(name, row[name], int(row["step"]), row["learning_rate"])
 
 

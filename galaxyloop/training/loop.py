@@ -42,6 +42,7 @@ class TrainingLoop(lightning.LightningModule):
         self.n_batches = train.n_batches(self.config.batch_size)
         self.n_steps = self.n_batches * self.config.epochs
         self.n_galaxies = len(train)
+        self.has_validation = len(validation) > 0
         self._train_galaxies, self._validation_galaxies = train, validation
         self._sums: dict[str, Tensor] = {}
         self._last: tuple[Tensor, Batch] | None = None
@@ -62,11 +63,11 @@ class TrainingLoop(lightning.LightningModule):
 
     def losses(self) -> dict[str, float]:
         """This epoch's mean losses so far; waits for the device."""
-        validation = self._sums["validation"] / self._sums["divisor"].clamp(min=1)
-        return {
-            "train_loss": float(self._sums["train"]) / max(self.state.n_batches, 1),
-            "validation_loss": float(validation),
-        }
+        losses = {"train_loss": float(self._sums["train"]) / max(self.state.n_batches, 1)}
+        if self.has_validation:
+            divisor = self._sums["divisor"].clamp(min=1)
+            losses["validation_loss"] = float(self._sums["validation"] / divisor)
+        return losses
 
     def loss_sum(self) -> float:
         """Sum of the training loss over this epoch's steps."""
@@ -181,6 +182,7 @@ def fit(
         gradient_clip_val=config.max_gradient_norm or None,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
+        limit_val_batches=1.0 if module.has_validation else 0,
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,

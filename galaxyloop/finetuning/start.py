@@ -1,0 +1,220 @@
+"""The model that a finetuning starts from: a checkpoint, a published encoder, a local file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from jaxtyping import Float, Float32, Integer
+from torch import Tensor, nn
+
+from galaxyloop.augment import plain_views
+from galaxyloop.checkpoint import load_checkpoint_config
+from galaxyloop.config import require
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.devices import predicting
+from galaxyloop.encoders import check_encoder_name
+from galaxyloop.errors import PretrainedWeightsError
+from galaxyloop.finetuning.config import FinetuneRun
+from galaxyloop.finetuning.layers import count_layers, freeze_layers
+from galaxyloop.finetuning.model import LabelHead, LabelModel
+from galaxyloop.finetuning.probe import fit_probe
+from galaxyloop.finetuning.targets import Target
+from galaxyloop.heads import VoteHead
+from galaxyloop.models import GalaxyEncoder, GalaxyModel, Normalisation
+from galaxyloop.random_streams import seeded
+from galaxyloop.training.config import PretrainingRun
+from galaxyloop.training.data import Cutouts, LabelledCutouts
+from galaxyloop.training.prior import fit_prior, start_at
+from galaxyloop.training.starting import new_encoder
+
+_HEAD_STREAM = 2
+_GALAXIES_AT_ONCE = 256
+_MAX_SHOWN = 3
+
+
+def starting_encoder(
+    galaxies: LabelledCutouts, run: FinetuneRun, start: Path | None
+) -> GalaxyEncoder:
+    """The encoder that a run starts from, with its normalisation, in evaluation mode.
+
+    Args:
+        galaxies: what it will be trained on; their size must be the encoder's, and an encoder
+            without a normalisation of its own takes theirs.
+        run: names the encoder and its weights.
+        start: a checkpoint of any kind, or None.
+
+    Raises:
+        ConfigError: the run names no encoder, another than the checkpoint's, or weights beside a
+            checkpoint; or the encoder does not take images of this size.
+        CheckpointError: the checkpoint is damaged, or was trained on another size.
+        UnknownNameError: there is no such encoder.
+        PretrainedWeightsError: the weights cannot be fetched, or the file does not fit.
+    """
+    check_start(run, start)
+    name = run.encoder
+    if start is not None and not name:
+        name = str(load_checkpoint_config(start).get("encoder"))
+    as_pretraining = PretrainingRun(name, run.pretrained, run.augment, run.training)
+    model = new_encoder(galaxies, as_pretraining, start)
+    if run.weights:
+        model = _with_weights(model, Path(run.weights))
+    return model.eval()
+
+
+def check_start(run: FinetuneRun, start: Path | None) -> None:
+    """Refuse settings that do not say which encoder to start from, or say it twice.
+
+    Raises:
+        ConfigError: they do not fit each other.
+        UnknownNameError: there is no such encoder.
+    """
+    if start is None:
+        require(
+            bool(run.encoder),
+            "finetuning needs an encoder to start from: give a checkpoint or a registered model "
+            "as start, or set encoder to a name such as 'resnet_mini'",
+        )
+        check_encoder_name(run.encoder)
+        require(
+            ":" not in run.encoder or run.pretrained,
+            f"encoder '{run.encoder}' is an address of published weights; set pretrained to true, "
+            "or give the architecture's name with weights for a local file",
+        )
+        return
+    require(
+        not run.pretrained and not run.weights,
+        f"the checkpoint {start} has weights of its own; leave pretrained and weights unset, or "
+        "give no checkpoint",
+    )
+
+
+def label_model(
+    base: GalaxyEncoder, galaxies: LabelledCutouts, target: Target, run: FinetuneRun
+) -> LabelModel:
+    """A model of a target, its head at the start that the run asks for, parts of it frozen.
+
+    Args:
+        base: the encoder to start from; it becomes part of the model.
+        galaxies: to train on, with standardised labels.
+        target: what the labels mean.
+        run: the head's start, and what is trained.
+    """
+    head = LabelHead(base.encoder.n_features, target.n_outputs, run.dropout_rate)
+    labels = galaxies.labels[:, 0].astype(np.float64)
+    if run.head_start == "probe":
+        features = encode_galaxies(base, galaxies.cutouts, galaxies.positions)
+        # The labels are standardised already, so the probe's own scale must not count twice.
+        plain = target if target.is_classification else replace(target, mean=0.0, std=1.0)
+        probe = fit_probe(features, labels, plain, seed=run.training.seed)
+        scale, shift = probe.target.std, probe.target.mean
+        with torch.no_grad():
+            head.linear.weight.copy_(torch.from_numpy(probe.weight * scale))
+            head.linear.bias.copy_(torch.from_numpy(probe.bias * scale + shift))
+    model = LabelModel(base.encoder, head, target, base.image_size_px, base.normalisation)
+    _freeze(model, run)
+    return model.train()
+
+
+def vote_model(
+    base: GalaxyEncoder, galaxies: LabelledCutouts, tree: DecisionTree, run: FinetuneRun
+) -> GalaxyModel:
+    """A model of a decision tree, its head at the votes' prior, parts of it frozen.
+
+    Args:
+        base: the encoder to start from; it becomes part of the model.
+        galaxies: to train on, with votes.
+        tree: the questions.
+        run: what is trained.
+    """
+    with seeded(run.training.seed, _HEAD_STREAM):
+        head = VoteHead(base.encoder.n_features, len(tree.columns), run.dropout_rate)
+    start_at(head, fit_prior(galaxies.labels, tree))
+    model = GalaxyModel(base.encoder, head, tree, base.image_size_px, base.normalisation)
+    _freeze(model, run)
+    return model.train()
+
+
+@torch.no_grad()
+def encode_galaxies(
+    model: GalaxyEncoder, cutouts: Cutouts, positions: Integer[np.ndarray, " galaxy"]
+) -> Float32[np.ndarray, "galaxy feature"]:
+    """Features of unchanged cutouts, in float32; the model is left as it was."""
+    parts = [np.zeros((0, model.encoder.n_features), np.float32)]
+    was_training = model.training
+    with predicting(model.eval(), None):
+        device = next(model.parameters()).device
+        for first in range(0, len(positions), _GALAXIES_AT_ONCE):
+            images = cutouts.read(positions[first : first + _GALAXIES_AT_ONCE])
+            views = plain_views(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+            parts.append(model.features(views).float().cpu().numpy())
+    model.train(was_training)
+    return np.concatenate(parts)
+
+
+def balanced_weights(
+    labels: Float[np.ndarray, " galaxy"], n_classes: int
+) -> Float[np.ndarray, " class"]:
+    """What a galaxy of each class counts so that all classes count the same, 1 on average."""
+    counts = np.bincount(labels.astype(np.int64), minlength=n_classes)
+    return np.asarray(len(labels) / (n_classes * counts), dtype=np.float64)
+
+
+def _freeze(model: GalaxyEncoder, run: FinetuneRun) -> None:
+    """Freeze what the run does not train."""
+    n_trained = {"full": count_layers(model.encoder), "top": run.n_blocks, "head": 0}
+    freeze_layers(model, n_trained[run.trainable], run.frozen_normalisation)
+
+
+def _with_weights(model: GalaxyEncoder, path: Path) -> GalaxyEncoder:
+    """The encoder with the weights of a file, and the normalisation these were trained with.
+
+    Raises:
+        PretrainedWeightsError: it is no safetensors file, or of another encoder.
+    """
+    network: Any = model.encoder.network
+    try:
+        weights: dict[str, Tensor] = dict(safetensors.torch.load_file(path))
+    except (OSError, safetensors.SafetensorError) as error:
+        raise PretrainedWeightsError(
+            f"{path} cannot be read as safetensors: {error}; give the model.safetensors of a timm "
+            "encoder, and never a pickled file"
+        ) from error
+    published: dict[str, Any] = getattr(network, "pretrained_cfg", None) or {}
+    _fill(network, weights, _classifier_names(published), f"{path} for '{model.encoder.name}'")
+    normalisation = model.normalisation
+    if published.get("mean"):
+        normalisation = Normalisation(list(published["mean"]), list(published["std"]))
+    return GalaxyEncoder(model.encoder, model.image_size_px, normalisation)
+
+
+def _classifier_names(published: dict[str, Any]) -> tuple[str, ...]:
+    """Beginnings of the names of a classifier's weights, which an encoder has none of."""
+    named = published.get("classifier") or ()
+    names = (named,) if isinstance(named, str) else tuple(named)
+    return tuple(f"{name}." for name in (*names, "fc", "classifier", "head.fc"))
+
+
+def _fill(
+    network: nn.Module, weights: dict[str, Tensor], classifiers: tuple[str, ...], what: str
+) -> None:
+    """Put weights into a network; all but a classifier's must fit."""
+    wanted = network.state_dict()
+    own = {
+        name: weight
+        for name, weight in weights.items()
+        if name in wanted or not name.startswith(classifiers)
+    }
+    odd = sorted(wanted.keys() ^ own.keys())
+    odd += [name for name in wanted.keys() & own.keys() if wanted[name].shape != own[name].shape]
+    if odd:
+        raise PretrainedWeightsError(
+            f"{what}: {len(odd)} of {len(wanted)} weights are missing, too many or of another "
+            f"shape, such as {odd[:_MAX_SHOWN]}; set encoder to the name the weights are of"
+        )
+    if not all(bool(weight.isfinite().all()) for weight in own.values()):
+        raise PretrainedWeightsError(f"{what}: weights are not finite; fetch the file again")
+    network.load_state_dict(own)
