@@ -82,6 +82,13 @@ def mark_unusable(cells: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     return cells.assign(reason=reason)
 
 
+def is_undefined(labels: pd.Series, undefined: Sequence[str]) -> pd.Series:
+    """Which labels are among those that stand for none; numbers however they are written."""
+    numbers = as_numbers(pd.Series(list(undefined), dtype=object))
+    same_number = np.isin(as_numbers(labels), numbers[~np.isnan(numbers)])
+    return labels.isin([name.strip() for name in undefined]) | same_number
+
+
 def choose_kind(labels: pd.Series, classes: Sequence[str]) -> tuple[str, str]:
     """The kind of target that labels make, and why.
 

@@ -12,6 +12,7 @@ from galaxyloop.finetuning.targets import Target
 from galaxyloop.table_files import read_header
 
 _N_SHOWN = 5
+_FILLERS = (-9999.0, -999.0, -99.9, -99.0, -9.0, 99.0, 99.9, 999.0, 9999.0)
 _MIN_EXAMPLES = {"train": 2}
 
 
@@ -47,7 +48,8 @@ def check_trainable(
         counts = np.bincount(y.astype(np.int64), minlength=len(target.classes))
         few = {name: int(n) for name, n in zip(target.classes, counts, strict=True) if n < least}
         if few:
-            listed = ", ".join(f"{n} of '{name}'" for name, n in few.items())
+            listed = ", ".join(f"{n} of '{name}'" for name, n in list(few.items())[:_N_SHOWN])
+            listed += f" and {len(few) - _N_SHOWN} more classes" if len(few) > _N_SHOWN else ""
             raise LabelError(
                 f"{split}: {listed} among {len(y)} labels '{target.name}', fewer "
                 f"than {least} of a class; label more galaxies of it, leave the class out "
@@ -70,6 +72,10 @@ def check_header(uri: str, columns: Mapping[str, str]) -> None:
 
 def check_rejects(cells: pd.DataFrame, uri: str, column: str, max_rejected: float) -> None:
     """Refuse a table with too many rows that have no usable id or label."""
+    if cells.empty:
+        raise LabelError(
+            f"{uri}: every label in '{column}' is among undefined; label some galaxies"
+        )
     rejected = cells[cells["reason"] != ""]
     if len(rejected) <= max_rejected * len(cells) and len(rejected) < len(cells):
         return
@@ -88,6 +94,33 @@ def check_rejects(cells: pd.DataFrame, uri: str, column: str, max_rejected: floa
         len(cells),
         rejected["id_str"].head(_N_SHOWN).tolist(),
     )
+
+
+def check_fillers(used: pd.DataFrame, uri: str) -> None:
+    """Refuse numbers that most likely stand for no label: -1 beside 0 and 1, or a far -99.
+
+    Labels such as 9999 are fillers if they lie farther from the others than these from each other.
+    """
+    numbers = as_numbers(used["label"])
+    others = numbers[~np.isin(numbers, _FILLERS)]
+    if set(numbers.tolist()) == {-1.0, 0.0, 1.0}:
+        is_filler = numbers == -1
+    elif len(others) and not np.isnan(numbers).any():
+        middle, width = (others.max() + others.min()) / 2, np.ptp(others)
+        is_filler = np.isin(numbers, _FILLERS) & (np.abs(numbers - middle) > 1.5 * width)
+    else:
+        return
+    if is_filler.any():
+        fillers = sorted(used["label"][is_filler].unique())
+        ids = used["id_str"][is_filler].head(_N_SHOWN).tolist()
+        raise LabelError(
+            f"{uri}: {int(is_filler.sum())} of {len(used)} labels are {', '.join(fillers)}, which "
+            f"looks like no label; first ids {ids}; set undefined to {fillers} to leave these rows "
+            "out, or set kind if they mean what they say",
+            int(is_filler.sum()),
+            len(used),
+            ids,
+        )
 
 
 def label_classes(used: pd.DataFrame, uri: str, classes: Sequence[str]) -> pd.DataFrame:
@@ -149,14 +182,13 @@ def drop_repeats(table: pd.DataFrame, uri: str) -> pd.DataFrame:
 
 def check_variety(unique: pd.DataFrame, kind: str, uri: str) -> None:
     """Refuse labels that are all the same."""
-    found = unique["label"].unique()
-    if len(found) >= 2:
-        return
-    what = "value" if kind == "regression" else "class"
-    raise LabelError(
-        f"{uri}: all {len(unique)} labels are of one {what}, '{found[0]}'; there is nothing to "
-        "tell apart: add galaxies with other labels, or set column to another column",
-        len(unique),
-        len(unique),
-        unique["id_str"].head(_N_SHOWN).tolist(),
-    )
+    counts = unique["label"].value_counts()
+    if len(counts) < 2:
+        what = "value" if kind == "regression" else "class"
+        raise LabelError(
+            f"{uri}: all {len(unique)} labels are of one {what}, '{counts.index[0]}'; there is "
+            "nothing to tell apart: add galaxies with other labels, or set column to another one",
+            len(unique),
+            len(unique),
+            unique["id_str"].head(_N_SHOWN).tolist(),
+        )

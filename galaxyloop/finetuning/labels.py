@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import LabelError, UnknownNameError
-from galaxyloop.finetuning.label_cells import choose_kind, mark_unusable, read_cells
+from galaxyloop.errors import ConfigError, LabelError, UnknownNameError
+from galaxyloop.finetuning.label_cells import choose_kind, is_undefined, mark_unusable, read_cells
 from galaxyloop.finetuning.label_checks import (
+    check_fillers,
     check_header,
     check_rejects,
     check_trainable,
@@ -37,6 +38,8 @@ class LabelConfig(StrictConfig):
     """binary, multiclass or regression; auto decides by the labels."""
     classes: list[str] = field(default_factory=list)
     """Names of the classes, of two the negative first; none means those found, sorted."""
+    undefined: list[str] = field(default_factory=list)
+    """Labels that stand for none, such as -1 or uncertain; their rows are left out and counted."""
     id_column: str = "id_str"
     """Holds the galaxies' ids."""
     max_rejected: float = 0.0
@@ -51,6 +54,8 @@ class LabelConfig(StrictConfig):
         for name in ("max_rejected", "max_unmatched"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} must be in [0, 1), got {value}")
+        both = sorted(set(self.classes) & set(self.undefined))
+        require(not both, f"classes and undefined must not share labels, both have {both}")
         if self.classes:
             kind = "multiclass" if self.kind == "auto" else self.kind
             Target(kind, self.column, self.classes)
@@ -65,8 +70,9 @@ class Labels:
     after ``match_labels_to_images`` also ``position``. One row a galaxy, sorted by id."""
     target: Target
     counts: dict[str, int]
-    """``n_read`` rows are ``n_used``, ``n_repeated`` (same galaxy, same label) and ``n_rejected``;
-    after matching ``n_used`` galaxies are ``n_with_image`` and ``n_without_image``."""
+    """``n_read`` rows are ``n_used``, ``n_repeated`` (same galaxy, same label), ``n_undefined`` and
+    ``n_rejected``; after matching ``n_used`` galaxies are ``n_with_image`` and
+    ``n_without_image``."""
     told: str
     """How the labels were understood, in a sentence."""
 
@@ -88,29 +94,30 @@ def read_labels(uri: str, config: LabelConfig | None = None) -> Labels:
         LabelError: the table lacks a column; more rows than ``max_rejected`` have no usable id or
             label; a label is not among the declared classes, or no number for regression; a galaxy
             has two different labels; there is one class only, or fewer than two galaxies of a
-            class, or one value only.
+            class, or one value only; with kind auto, some labels look like fillers.
         StorageError: the network or the storage failed; it may work later.
     """
     config = config or LabelConfig()
     check_header(uri, {"id_column": config.id_column, "column": config.column})
-    cells = mark_unusable(read_cells(uri, config.id_column, config.column), config.classes)
-    check_rejects(cells, uri, config.column, config.max_rejected)
-    used = cells[cells["reason"] == ""].reset_index(drop=True)
-    kind, why = choose_kind(used["label"], config.classes)
-    if config.kind != "auto":
-        kind, why = config.kind, "as set"
+    cells = read_cells(uri, config.id_column, config.column)
+    defined = cells[~is_undefined(cells["label"], config.undefined)]
+    marked = mark_unusable(defined, config.classes)
+    check_rejects(marked, uri, config.column, config.max_rejected)
+    used = marked[marked["reason"] == ""].reset_index(drop=True)
+    kind, why = _decide_kind(used, uri, config)
     is_value = kind == "regression"
     table = label_values(used, uri) if is_value else label_classes(used, uri, config.classes)
     unique = drop_repeats(table, uri)
     check_variety(unique, kind, uri)
-    target = make_target(kind, config.column, unique["label"].tolist(), config.classes)
+    target = _make_target(unique, kind, uri, config)
     unique = unique.assign(y=target.encode(unique["label"]))
     _check_enough(unique, target)
     counts = {
         "n_read": len(cells),
         "n_used": len(unique),
         "n_repeated": len(table) - len(unique),
-        "n_rejected": len(cells) - len(table),
+        "n_undefined": len(cells) - len(defined),
+        "n_rejected": len(defined) - len(used),
     }
     labels = Labels(unique, target, counts, "")
     return dataclasses.replace(labels, told=_tell(labels, uri, why))
@@ -156,6 +163,24 @@ def match_labels_to_images(
     return dataclasses.replace(labels, table=table.reset_index(drop=True), counts=counts)
 
 
+def _decide_kind(used: pd.DataFrame, uri: str, config: LabelConfig) -> tuple[str, str]:
+    """The kind of target, and why."""
+    if config.kind != "auto":
+        return config.kind, "as set"
+    kind, why = choose_kind(used["label"], config.classes)
+    if not config.classes:
+        check_fillers(used, uri)
+    return kind, why
+
+
+def _make_target(unique: pd.DataFrame, kind: str, uri: str, config: LabelConfig) -> Target:
+    """The target of the labels."""
+    try:
+        return make_target(kind, config.column, unique["label"].tolist(), config.classes)
+    except ConfigError as error:
+        raise LabelError(f"{uri}: {error}; set kind, classes or column, or mend labels") from error
+
+
 def _check_enough(table: pd.DataFrame, target: Target) -> None:
     """Refuse fewer than two galaxies of a class before anything is split."""
     name = "all labelled galaxies" + (" with an image" if "position" in table else "")
@@ -167,7 +192,8 @@ def _tell(labels: Labels, uri: str, why: str) -> str:
     counts, target = labels.counts, labels.target
     said = (
         f"{uri}: {counts['n_read']} rows, {counts['n_used']} galaxies used, "
-        f"{counts['n_repeated']} repeated, {counts['n_rejected']} left out; "
+        f"{counts['n_repeated']} repeated, {counts['n_undefined']} undefined, "
+        f"{counts['n_rejected']} rejected; "
         f"'{target.name}' is {target.kind} ({why})"
     )
     if not target.is_classification:

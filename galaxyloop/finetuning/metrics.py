@@ -82,10 +82,11 @@ def evaluate_labels(
     _check(table, target)
     metrics = list(_METRICS[target.kind](table, target, config))
     if training_y is not None:
-        baseline = label_baseline(table, target, training_y)
-        for metric in _METRICS[target.kind](baseline, target, config):
-            if not metric.class_name:
-                metrics.append(LabelMetric(metric.name + _BASELINE, metric.of))
+        without_model = label_baseline(table, target, training_y)
+        found = _METRICS[target.kind](without_model, target, config)
+        metrics += [
+            LabelMetric(one.name + _BASELINE, one.of) for one in found if not one.class_name
+        ]
     return _table(metrics, len(table), config)
 
 

@@ -76,8 +76,6 @@ def fit_probe(
 ) -> Probe:
     """Logistic regression with a squared penalty, or ridge regression, on standardised features.
 
-    The same input and seed give the same probe.
-
     Args:
         features: representations of the labelled galaxies.
         y: numbers of their labels.
@@ -89,44 +87,34 @@ def fit_probe(
 
     Raises:
         LabelError: a class has fewer than two galaxies, or values do not differ.
-        ValueError: a feature is not finite, or the shapes do not fit each other.
+        ValueError: a feature is not finite.
     """
     config = config or ProbeConfig()
     everything = features if background is None else background
-    _check(features, y, everything)
+    _check_finite("features", features)
+    _check_finite("background", everything)
     check_trainable({"train": y}, target)
     mean, scale = _spread(everything)
     standardised = (features - mean) / scale
     if target.is_classification:
         weight, bias, scores = _fit_classes(standardised, y.astype(np.int64), config, seed)
-        if target.n_outputs > len(weight):
+        if target.n_outputs > len(weight):  # Two classes with a logit each.
             weight, bias = np.vstack([0 * weight, weight]), np.append(0.0, bias)
     else:
         target = target.fitted_to(y)
         weight, bias, scores = _fit_values(standardised, target.standardise(y), config)
-    best = scores.sort_values("loss", kind="stable").iloc[0]
     weight = weight / scale
-    return Probe(target, weight, bias - weight @ mean, float(best["strength"]), scores)
+    return Probe(target, weight, bias - weight @ mean, _best_strength(scores), scores)
 
 
-def _check(
-    features: Float[np.ndarray, "galaxy feature"],
-    y: Float[np.ndarray, " some"],
-    everything: Float[np.ndarray, "background_galaxy other_feature"],
-) -> None:
-    """Refuse arrays that no model can be fitted to."""
-    if len(features) != len(y) or features.shape[1] != everything.shape[1]:
+def _check_finite(name: str, features: Float[np.ndarray, "galaxy feature"]) -> None:
+    """Refuse features that no model can be fitted to."""
+    n_wrong = int((~np.isfinite(features)).any(axis=1).sum())
+    if n_wrong:
         raise ValueError(
-            f"features {features.shape}, labels {y.shape} and background {everything.shape} must "
-            "have as many galaxies, and as many features, as each other; take them from one encoder"
+            f"{name} must be finite, got {n_wrong} of {len(features)} galaxies with others; look "
+            "at their images and at the encoder's checkpoint"
         )
-    for name, table in (("features", features), ("background", everything)):
-        n_wrong = int((~np.isfinite(table)).any(axis=1).sum())
-        if n_wrong:
-            raise ValueError(
-                f"{name} must be finite, got {n_wrong} of {len(table)} galaxies with others; look "
-                "at their images and at the encoder's checkpoint"
-            )
 
 
 def _spread(
@@ -149,9 +137,9 @@ def _fit_classes(
 
     basis, reduced = _reduce(features)
     scores = _try_strengths(reduced.astype(np.float32), y, config, seed)
-    best = float(scores.sort_values("loss", kind="stable")["strength"].iloc[0])
     weighting = "balanced" if config.is_balanced else None
-    model = LogisticRegression(C=best, class_weight=weighting, max_iter=_MAX_STEPS)
+    strength = _best_strength(scores)
+    model = LogisticRegression(C=strength, class_weight=weighting, max_iter=_MAX_STEPS)
     model.fit(reduced, y)
     weight = model.coef_ if basis is None else model.coef_ @ basis
     return np.asarray(weight), np.asarray(model.intercept_), scores
@@ -199,6 +187,11 @@ def _try_strengths(
         if n_rises == _N_RISES:
             break
     return pd.DataFrame({"strength": list(losses), "loss": list(losses.values())})
+
+
+def _best_strength(scores: pd.DataFrame) -> float:
+    """The C of the lowest loss; of equal ones the smallest."""
+    return float(scores.sort_values("loss", kind="stable")["strength"].iloc[0])
 
 
 def _shares(

@@ -31,15 +31,14 @@ def plot_curves(
     Args:
         roc: what ``finetuning.curves.roc_curves`` gives.
         precision_recall: what ``finetuning.curves.precision_recall_curves`` gives.
-        metrics: ``metric, value, low, high`` of the areas (``auc`` and ``average_precision``, or
-            ``macro_auc``) for the titles; may hold others.
+        metrics: what ``finetuning.metrics.evaluate_labels`` gives, for the titles.
         axes: where to draw.
     """
     left, right = axes
     left.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1)
     for place, (name, curve) in enumerate(roc.groupby("class", sort=False)):
         colour = _COLOURS[place % len(_COLOURS)]
-        rates = curve["false_positive_rate"], curve["true_positive_rate"]
+        rates = (curve["false_positive_rate"], curve["true_positive_rate"])
         left.plot(*rates, color=colour, linewidth=1.8, label=str(name))
     for place, (name, curve) in enumerate(precision_recall.groupby("class", sort=False)):
         colour = _COLOURS[place % len(_COLOURS)]
