@@ -53,15 +53,9 @@ def random_views(
     Raises:
         ConfigError: the noise is given in units of the sky's (``at_sky_noise``).
     """
-    require(
-        config.sky_noise == 0,
-        f"sky_noise={config.sky_noise} is in units of a noise that views do not know; use "
-        "at_sky_noise(config, measure_sky_noise(images))",
-    )
-    draws = uniforms((when.seed, when.epoch, when.view), galaxies, _N_DRAWS + images.shape[3])
     is_rgb_on_cpu = images.device.type == "cpu" and images.shape[3] == 3
     draw = draw_one_by_one if is_rgb_on_cpu else draw_together
-    return draw(images, _plan(images, draws, config, when.seed))
+    return draw(images, make_plan(images, galaxies, config, when))
 
 
 def plain_views(images: UInt8[Tensor, "galaxy y x band"]) -> Float[Tensor, "galaxy band y x"]:
@@ -82,14 +76,20 @@ def affine_maps(
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def _plan(
+def make_plan(
     images: UInt8[Tensor, "galaxy y x band"],
-    draws: Float64[np.ndarray, "galaxy draw"],
+    galaxies: Integer[np.ndarray, " galaxy"],
     config: AugmentConfig,
-    seed: int,
+    when: ViewSeed,
 ) -> ViewPlan:
-    """Each galaxy's changes from its draws, in the units of pixels."""
+    """What ``random_views`` does to each galaxy, drawn for it alone."""
+    require(
+        config.sky_noise == 0,
+        f"sky_noise={config.sky_noise} is in units of a noise that views do not know; use "
+        "at_sky_noise(config, measure_sky_noise(images))",
+    )
     _, height, width, n_bands = images.shape
+    draws = uniforms((when.seed, when.epoch, when.view), galaxies, _N_DRAWS + n_bands)
     signed = 2 * draws - 1
     bands = 1 + config.colour * signed[:, _N_DRAWS:]
     gains = bands * (1 + config.brightness * signed[:, 5:6]) / 255
@@ -97,7 +97,7 @@ def _plan(
     noise = None
     if config.noise > 0:
         shape = (n_bands, 2 * height, 2 * width)
-        noise = _noise_field(seed, shape, config.noise, images.device)
+        noise = _noise_field(when.seed, shape, config.noise, images.device)
     return ViewPlan(
         maps=affine_maps(draws, config),
         sigmas_px=config.blur * draws[:, 9],
