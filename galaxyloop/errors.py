@@ -204,3 +204,7 @@ class LabelError(GalaxyloopError, ValueError):
         self.n_read = n_read
         self.id_strs = list(id_strs)
         super().__init__(message)
+
+
+class RepresentationError(GalaxyloopError, ValueError):
+    """Representations are damaged, of different checkpoints, or cannot be compared."""
