@@ -94,6 +94,7 @@ def make_plan(
     bands = 1 + config.colour * signed[:, _N_DRAWS:]
     gains = bands * (1 + config.brightness * signed[:, 5:6]) / 255
     contrast = 1 + config.contrast * signed[:, 6:7]
+    n_taps = 2 * math.ceil(_BLUR_REACH * config.blur) + 1
     noise = None
     if config.noise > 0:
         shape = (n_bands, 2 * height, 2 * width)
@@ -101,7 +102,7 @@ def make_plan(
     return ViewPlan(
         maps=affine_maps(draws, config),
         sigmas_px=config.blur * draws[:, 9],
-        n_taps=2 * math.ceil(_BLUR_REACH * config.blur) + 1,
+        n_taps=min(n_taps, 2 * min(height, width) - 1),
         gains=gains * contrast,
         mean_gains=gains * (1 - contrast),
         noise=noise,
