@@ -1,0 +1,109 @@
+"""The arms that a study compares by default."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from galaxyloop.finetuning.config import FinetuneRun, FinetuneTraining
+from galaxyloop.label_efficiency.config import ArmConfig
+from galaxyloop.objectives.hybrid import HybridConfig
+from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun, TrainingConfig
+
+PUBLISHED = "published"
+_PRETRAINED_RATE, _DIRECT_RATE = 1e-4, 1e-3
+
+
+def standard_arms(
+    epochs: dict[str, int] | None = None, published: tuple[str, Path] | None = None
+) -> list[ArmConfig]:
+    """Nothing, random features, votes, images alone, both; two sets of votes; published weights.
+
+    All encoders are ``resnet_mini``. Encoders trained on images alone or on both keep their batch
+    normalisations in finetuning: the statistics of views differ from those of plain cutouts.
+
+    Args:
+        epochs: of each arm's pretraining by name; those of ``STANDARD_EPOCHS`` by default.
+        published: timm name and file of published weights; None leaves that arm absent.
+    """
+    epochs = STANDARD_EPOCHS if epochs is None else epochs
+    direct = ArmConfig("direct", kinds=["finetune"], finetune=_from_nothing())
+    name, weights = published or ("", "")
+    return [
+        direct,
+        replace(direct, name="direct_x3", steps_factor=3.0),
+        ArmConfig("random", "random", kinds=["probe"], supervised=_supervised(0)),
+        _on_votes("supervised_gz2", "gz2", epochs),
+        _on_votes("supervised_gz2_efigi", "gz2_efigi", epochs),
+        ArmConfig(
+            "byol",
+            "byol",
+            byol=ByolRun(training=_contrastive_training(epochs["byol"])),
+            finetune=_from_encoder(is_norm_frozen=True),
+        ),
+        _on_both("hybrid_gz2", "gz2", epochs),
+        _on_both("hybrid_gz2_efigi", "gz2_efigi", epochs),
+        ArmConfig(
+            PUBLISHED,
+            "published",
+            finetune=replace(_from_encoder(), encoder=name, weights=str(weights)),
+        ),
+    ]
+
+
+STANDARD_EPOCHS = {
+    "supervised_gz2": 60,
+    "supervised_gz2_efigi": 34,
+    "byol": 20,
+    "hybrid_gz2": 20,
+    "hybrid_gz2_efigi": 20,
+}
+"""Epochs of pretraining that fit into 100 minutes of one core, the cells included."""
+
+
+def _on_votes(name: str, label_set: str, epochs: dict[str, int]) -> ArmConfig:
+    """An arm pretrained on votes."""
+    return ArmConfig(
+        name,
+        "votes",
+        label_set,
+        supervised=_supervised(epochs[name]),
+        finetune=_from_encoder(),
+    )
+
+
+def _on_both(name: str, label_set: str, epochs: dict[str, int]) -> ArmConfig:
+    """An arm pretrained on votes and images."""
+    run = HybridRun(
+        objective=HybridConfig(votes_weight=4.0), training=_contrastive_training(epochs[name])
+    )
+    return ArmConfig(
+        name, "hybrid", label_set, hybrid=run, finetune=_from_encoder(is_norm_frozen=True)
+    )
+
+
+def _supervised(epochs: int) -> SupervisedRun:
+    """Pretraining on votes."""
+    return SupervisedRun(training=TrainingConfig(epochs=epochs, batch_size=128))
+
+
+def _contrastive_training(epochs: int) -> TrainingConfig:
+    """Small batches, that an epoch of few galaxies still has many steps."""
+    return TrainingConfig(epochs=epochs, batch_size=64, learning_rate=1e-3)
+
+
+def _from_encoder(is_norm_frozen: bool = False) -> FinetuneRun:
+    """Finetuning that keeps what the encoder knows."""
+    return FinetuneRun(
+        layer_decay=1.0,
+        frozen_normalisation=is_norm_frozen,
+        training=FinetuneTraining(learning_rate=_PRETRAINED_RATE),
+    )
+
+
+def _from_nothing() -> FinetuneRun:
+    """Training from first weights."""
+    return FinetuneRun(
+        encoder="resnet_mini",
+        layer_decay=1.0,
+        head_start="zero",
+        training=FinetuneTraining(learning_rate=_DIRECT_RATE),
+    )

@@ -1,0 +1,249 @@
+"""Running a study on one machine: pretrainings and cells in worker processes, resumable."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from galaxyloop.checkpoint import LOG, checkpoint_digest, load_checkpoint_config
+from galaxyloop.label_efficiency.cells import Cell, cell_digest, list_cells, run_cell
+from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
+from galaxyloop.label_efficiency.data import StudyData, open_study
+from galaxyloop.label_efficiency.pretraining import pretrain_arm, pretraining_key, with_threads
+from galaxyloop.label_efficiency.table import (
+    PRETRAINING_COLUMNS,
+    append_row,
+    find_row,
+    read_results,
+    read_rows,
+    results_table,
+)
+
+_MONITORS = ("feature_std", "effective_rank")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class StudyPlaces:
+    """Where a study's files lie."""
+
+    data: Path
+    """Written by ``save_study``."""
+    work: Path
+    """Receives checkpoints, and the states of those that are under way."""
+    cells: Path
+    """Table of finished cells (csv), to which lines are added."""
+
+    @property
+    def pretrainings(self) -> Path:
+        """Table of finished pretrainings, beside that of the cells."""
+        return self.cells.with_name("pretrainings.csv")
+
+
+@dataclass
+class _Progress:
+    """What is known of a study under way."""
+
+    config: LabelEfficiencyConfig
+    places: StudyPlaces
+    data_digest: str
+    keys: dict[str, str] = field(default_factory=dict)
+    """Arm to the key of its pretraining."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Arm to the digest of its checkpoint, as soon as it is known."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the study's finished cells."""
+
+    def directory(self, arm: str) -> Path:
+        """Of an arm's checkpoint."""
+        return self.places.work / "checkpoints" / f"{arm}-{self.keys[arm][:16]}"
+
+
+def run_study(
+    config: LabelEfficiencyConfig, places: StudyPlaces, n_workers: int = 1
+) -> pd.DataFrame:
+    """Do what is missing of a study: each arm is pretrained once, each cell is run once.
+
+    Every finished cell is a line of the table at once, so a study that was cut short goes on
+    where it was, and arms, numbers of labels or draws can be added later. A line counts if its
+    encoder, settings and data are the same; lines of others stay and are not used.
+
+    Args:
+        config: the study.
+        places: data, work and results.
+        n_workers: processes, each of which computes on ``config.n_threads`` threads.
+
+    Returns:
+        The rows of this study, the columns ``table.COLUMNS``.
+
+    Raises:
+        GalaxyloopError: a pretraining or a cell failed; what was finished is kept.
+    """
+    data = open_study(places.data)
+    progress = _Progress(config, places, data.digest())
+    with _workers(n_workers, config.n_threads) as pool, _bar(config) as bar:
+        jobs: dict[Future[Any], ArmConfig | Cell] = {}
+        waiting = [arm for arm in config.arms if not arm.is_absent]
+        while waiting or jobs:
+            ready = [arm for arm in waiting if not arm.start or arm.start in progress.digests]
+            waiting = [arm for arm in waiting if arm not in ready]
+            for arm in ready:
+                jobs |= _begin(arm, progress, data, pool, bar)
+            if not jobs:
+                continue
+            done, _ = wait(jobs, return_when=FIRST_COMPLETED)
+            for job in done:
+                jobs |= _finish(jobs.pop(job), job.result(), progress, pool, bar)
+    return results_table(progress.rows)
+
+
+def _begin(
+    arm: ArmConfig,
+    progress: _Progress,
+    data: StudyData,
+    pool: ProcessPoolExecutor,
+    bar: "tqdm[None]",
+) -> dict[Future[Any], ArmConfig | Cell]:
+    """Start an arm's pretraining, or its cells if the encoder is known."""
+    if not arm.has_checkpoint:
+        progress.digests[arm.name] = ""
+        return _begin_cells(arm, progress, pool, bar)
+    threaded = with_threads(arm, progress.config.n_threads)
+    start = progress.digests.get(arm.start, "")
+    progress.keys[arm.name] = pretraining_key(threaded, data, start)
+    directory = progress.directory(arm.name)
+    known = [
+        row["checkpoint_digest"]
+        for row in read_rows(progress.places.pretrainings, PRETRAINING_COLUMNS)
+        if row["pretraining_key"] == progress.keys[arm.name]
+    ]
+    if known:
+        progress.digests[arm.name] = known[-1]
+        if directory.is_dir() or not _missing_cells(arm, progress):
+            return _begin_cells(arm, progress, pool, bar)
+    start_directory = progress.directory(arm.start) if arm.start else None
+    job = pool.submit(_pretrain, threaded, progress.places, directory, start_directory)
+    return {job: arm}
+
+
+def _begin_cells(
+    arm: ArmConfig, progress: _Progress, pool: ProcessPoolExecutor, bar: "tqdm[None]"
+) -> dict[Future[Any], ArmConfig | Cell]:
+    """Take the rows of finished cells, and start the others."""
+    missing = _missing_cells(arm, progress)
+    n_cells = sum(cell.arm == arm.name for cell in list_cells(progress.config))
+    bar.update(n_cells - len(missing) + int(arm.has_checkpoint))
+    directory = progress.directory(arm.name) if arm.has_checkpoint else None
+    return {
+        pool.submit(_run_cell, cell, progress.config, progress.places, directory): cell
+        for cell in missing
+    }
+
+
+def _missing_cells(arm: ArmConfig, progress: _Progress) -> list[Cell]:
+    """Cells of an arm that are not finished; the rows of the others are taken."""
+    results = read_results(progress.places.cells)
+    missing = []
+    for cell in list_cells(progress.config):
+        if cell.arm == arm.name:
+            key = cell_digest(cell, progress.config, progress.data_digest)
+            row = find_row(results, cell, progress.digests[arm.name], key)
+            if row is None:
+                missing.append(cell)
+            else:
+                progress.rows.append(row)
+    return missing
+
+
+def _finish(
+    what: ArmConfig | Cell,
+    result: dict[str, Any],
+    progress: _Progress,
+    pool: ProcessPoolExecutor,
+    bar: "tqdm[None]",
+) -> dict[Future[Any], ArmConfig | Cell]:
+    """Write down what a job gave, and start what waited for it."""
+    if isinstance(what, ArmConfig):
+        row = {**result, "arm": what.name, "pretraining_key": progress.keys[what.name]}
+        append_row(progress.places.pretrainings, row, PRETRAINING_COLUMNS)
+        progress.digests[what.name] = str(row["checkpoint_digest"])
+        return _begin_cells(what, progress, pool, bar)
+    row = {
+        **result,
+        "checkpoint_digest": progress.digests[what.arm],
+        "config_digest": cell_digest(what, progress.config, progress.data_digest),
+    }
+    append_row(progress.places.cells, row)
+    progress.rows.append(row)
+    bar.update()
+    return {}
+
+
+@cache
+def _data(directory: Path) -> StudyData:
+    """A worker's data, opened once."""
+    return open_study(directory)
+
+
+def _pretrain(
+    arm: ArmConfig, places: StudyPlaces, directory: Path, start: Path | None
+) -> dict[str, Any]:
+    """In a worker: one arm's checkpoint, which may be there already."""
+    began = time.process_time()
+    if not directory.is_dir():
+        states = places.work / "states" / directory.name
+        pretrain_arm(arm, _data(places.data), directory, start, state_directory=states)
+    log = pd.read_parquet(directory / LOG)
+    told = load_checkpoint_config(directory)["data"]
+    last = log.iloc[-1].to_dict() if len(log) else {}
+    return {
+        "cpu_minutes": round((time.process_time() - began) / 60, 2),
+        "n_epochs": len(log),
+        "n_train": told.get("n_train", 0),
+        "n_labelled": told.get("n_labelled", 0),
+        **{name: float(last.get(name, float("nan"))) for name in _MONITORS},
+        "checkpoint_digest": checkpoint_digest(directory),
+    }
+
+
+def _run_cell(
+    cell: Cell, config: LabelEfficiencyConfig, places: StudyPlaces, checkpoint: Path | None
+) -> dict[str, Any]:
+    """In a worker: one cell."""
+    return run_cell(cell, config, _data(places.data), checkpoint)
+
+
+@contextmanager
+def _workers(n_workers: int, n_threads: int | None) -> Iterator[ProcessPoolExecutor]:
+    """Processes that start from nothing; jobs that have not begun are dropped on an error."""
+    settings = {"TQDM_DISABLE": "1"}
+    if n_threads is not None:
+        settings |= dict.fromkeys(_THREADS, str(n_threads))
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(n_workers, mp_context=spawn)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _bar(config: LabelEfficiencyConfig) -> "tqdm[None]":
+    """Pretrainings and cells that are done."""
+    n_made = sum(arm.has_checkpoint for arm in config.arms)
+    return tqdm(total=len(list_cells(config)) + n_made, desc="label efficiency", disable=None)
