@@ -64,17 +64,29 @@ class AugmentConfig(StrictConfig):
         )
 
 
-CONTRASTIVE_VIEWS = AugmentConfig(
-    min_field=0.65,
-    max_field=1.05,
-    max_shift=0.05,
-    brightness=0.15,
-    contrast=0.15,
-    noise=0.0,
-    blur=1.0,
-    colour=0.1,
-    sky_noise=1.0,
-)
-"""For two views of a galaxy that shall be told to be the same: what another telescope, another
-night and another pointing change, and no more. Made for cutouts of 64 pixels; the blur grows with
-the cutout's side."""
+@dataclass(frozen=True)
+class ContrastiveAugmentConfig(AugmentConfig):
+    """The same settings for two views of a galaxy that shall be told to be the same.
+
+    They change what another telescope, another night and another pointing change, and no more.
+    Made for cutouts of 64 pixels; the blur grows with the cutout's side.
+    """
+
+    min_field: float = 0.65
+    """Smallest side of the view as a share of the cutout's side."""
+    max_shift: float = 0.05
+    """Largest shift off the centre along each axis, as a share of the cutout's side."""
+    brightness: float = 0.15
+    """Largest change of the brightness, as a share."""
+    contrast: float = 0.15
+    """Largest change of the contrast about the image's mean, as a share."""
+    noise: float = 0.0
+    """Standard deviation of pixel noise, on images from 0 to 1."""
+    blur: float = 1.0
+    """Largest blur by a Gaussian point spread function, its standard deviation [px of the view];
+    drawn from 0."""
+    colour: float = 0.1
+    """Largest change of each band's brightness by itself, as a share."""
+    sky_noise: float = 1.0
+    """Standard deviation of pixel noise in units of the survey's own; ``at_sky_noise`` turns it
+    into ``noise``."""

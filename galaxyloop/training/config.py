@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from galaxyloop.augment import CONTRASTIVE_VIEWS, AugmentConfig
+from galaxyloop.augment import AugmentConfig, ContrastiveAugmentConfig
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.devices import DEVICES
 from galaxyloop.objectives.byol import ByolConfig
@@ -102,7 +102,7 @@ class ByolRun(PretrainingRun):
 
     objective: ByolConfig = field(default_factory=ByolConfig)
     """Settings of the objective."""
-    augment: AugmentConfig = field(default_factory=lambda: CONTRASTIVE_VIEWS)
+    augment: ContrastiveAugmentConfig = field(default_factory=ContrastiveAugmentConfig)
     """How views differ from the cutouts."""
 
 
@@ -114,5 +114,5 @@ class HybridRun(PretrainingRun):
 
     objective: HybridConfig = field(default_factory=HybridConfig)
     """Settings of the objective."""
-    augment: AugmentConfig = field(default_factory=lambda: CONTRASTIVE_VIEWS)
+    augment: ContrastiveAugmentConfig = field(default_factory=ContrastiveAugmentConfig)
     """How views differ from the cutouts."""

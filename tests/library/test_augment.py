@@ -8,8 +8,8 @@ import torch
 from scipy import ndimage
 
 from galaxyloop.augment import (
-    CONTRASTIVE_VIEWS,
     AugmentConfig,
+    ContrastiveAugmentConfig,
     ViewSeed,
     affine_maps,
     at_sky_noise,
@@ -124,7 +124,7 @@ def moved(config: AugmentConfig, **changes: float) -> AugmentConfig:
 
 def test_random_views__equal_scipys_interpolation_of_the_mapped_coordinates() -> None:
     images = smooth_cutouts(8, 24)
-    config, when = moved(CONTRASTIVE_VIEWS), ViewSeed(2, 3, 1)
+    config, when = moved(ContrastiveAugmentConfig()), ViewSeed(2, 3, 1)
     views = random_views(images, np.arange(8), config, when)
     maps = make_plan(images, np.arange(8), config, when).maps
     y, x = np.mgrid[0:24, 0:24]
@@ -142,7 +142,7 @@ def test_random_views__equal_scipys_interpolation_of_the_mapped_coordinates() ->
 @pytest.mark.parametrize("size", [21, 32])
 def test_random_views__on_the_cpu_are_those_of_an_accelerator(size: int) -> None:
     images, galaxies, when = smooth_cutouts(16, size), np.arange(16), ViewSeed(5, 1)
-    config = at_sky_noise(CONTRASTIVE_VIEWS, 0.01)
+    config = at_sky_noise(ContrastiveAugmentConfig(), 0.01)
     one_by_one = random_views(images, galaxies, config, when)
     together = draw_together(images, make_plan(images, galaxies, config, when))
     difference = 255 * (one_by_one - together).abs()
@@ -154,7 +154,7 @@ def test_random_views__on_the_cpu_are_those_of_an_accelerator(size: int) -> None
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_random_views__on_a_gpu_are_those_of_the_cpu() -> None:
     images, galaxies, when = smooth_cutouts(16, 32), np.arange(16), ViewSeed(5, 1)
-    config = at_sky_noise(CONTRASTIVE_VIEWS, 0.01)
+    config = at_sky_noise(ContrastiveAugmentConfig(), 0.01)
     views = random_views(images.cuda(), galaxies, config, when)
     assert views.is_cuda
     assert 255 * (views.cpu() - random_views(images, galaxies, config, when)).abs().max() < 3
@@ -162,7 +162,7 @@ def test_random_views__on_a_gpu_are_those_of_the_cpu() -> None:
 
 def test_random_views__are_bit_identical_in_another_batch_and_with_more_threads() -> None:
     images, some = cutouts(), np.array([7, 2, 9])
-    config, when = at_sky_noise(CONTRASTIVE_VIEWS, 0.02), ViewSeed(3, 4)
+    config, when = at_sky_noise(ContrastiveAugmentConfig(), 0.02), ViewSeed(3, 4)
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -182,7 +182,7 @@ def test_random_views__of_other_than_three_bands_follow_the_same_rules() -> None
 
 def test_random_views__turn_to_every_angle_and_zoom_over_the_whole_range() -> None:
     draws = np.random.default_rng(0).uniform(size=(5000, 9))
-    maps = affine_maps(draws, CONTRASTIVE_VIEWS)
+    maps = affine_maps(draws, ContrastiveAugmentConfig())
     angles = np.arctan2(maps[:, 1, 1], -maps[:, 0, 1])
     counts, _ = np.histogram(angles, 12, (-np.pi, np.pi))
     assert counts.min() > 0.8 * 5000 / 12
@@ -193,7 +193,7 @@ def test_random_views__turn_to_every_angle_and_zoom_over_the_whole_range() -> No
     "config",
     [
         AugmentConfig(),
-        CONTRASTIVE_VIEWS,
+        ContrastiveAugmentConfig(),
         AugmentConfig(min_field=0.4, max_shift=0.07, galaxy_share=0.2),
     ],
 )
@@ -250,7 +250,7 @@ def test_random_views__new_kinds_of_change_leave_the_draws_of_the_others() -> No
 
 def test_random_views__refuse_noise_in_units_of_an_unknown_sky() -> None:
     with pytest.raises(ConfigError, match=r"sky_noise=1\.0 is in units .* use at_sky_noise"):
-        random_views(cutouts(), GALAXIES, CONTRASTIVE_VIEWS, ViewSeed(0, 0))
+        random_views(cutouts(), GALAXIES, ContrastiveAugmentConfig(), ViewSeed(0, 0))
 
 
 @pytest.mark.parametrize(

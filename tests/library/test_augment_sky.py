@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from galaxyloop.augment import CONTRASTIVE_VIEWS, AugmentConfig, at_sky_noise, measure_sky_noise
+from galaxyloop.augment import (
+    AugmentConfig,
+    ContrastiveAugmentConfig,
+    at_sky_noise,
+    measure_sky_noise,
+)
 from galaxyloop.config import ConfigError
 from galaxyloop.synthetic import SimulationConfig, simulate_galaxies
 
@@ -54,7 +59,7 @@ def test_at_sky_noise__adds_in_quadrature_and_leaves_the_rest() -> None:
     assert config.noise == pytest.approx(0.05)
     assert config == AugmentConfig(noise=config.noise)
     assert at_sky_noise(AugmentConfig(), 0.1) == AugmentConfig()
-    assert at_sky_noise(CONTRASTIVE_VIEWS, 0.01).noise == pytest.approx(0.01)
+    assert at_sky_noise(ContrastiveAugmentConfig(), 0.01).noise == pytest.approx(0.01)
 
 
 def test_at_sky_noise__refuses_levels_of_eight_bits() -> None:

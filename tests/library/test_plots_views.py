@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from galaxyloop.augment import CONTRASTIVE_VIEWS, AugmentConfig, ViewSeed, random_views
+from galaxyloop.augment import AugmentConfig, ContrastiveAugmentConfig, ViewSeed, random_views
 from galaxyloop.config import ConfigError
 from galaxyloop.plots import plot_views
 
@@ -25,4 +25,4 @@ def test_plot_views__shows_the_cutout_and_the_views_of_the_first_epoch() -> None
 
 def test_plot_views__refuses_noise_in_units_of_an_unknown_sky() -> None:
     with pytest.raises(ConfigError, match="at_sky_noise"):
-        plot_views(IMAGES, CONTRASTIVE_VIEWS)
+        plot_views(IMAGES, ContrastiveAugmentConfig())
