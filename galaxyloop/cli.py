@@ -119,6 +119,25 @@ def fetch(options: argparse.Namespace) -> None:
     )
 
 
+def show_similar(options: argparse.Namespace) -> None:
+    """The galaxies most like one, in a survey whose representations are there."""
+    from galaxyloop.representations.similarity import find_similar
+    from galaxyloop.representations.table import read_representations
+
+    read = read_representations(options.representations)
+    found = find_similar(read, options.id_str, options.n, options.preparation)
+    print(found.dropna(axis="columns", how="all").to_string(index=False, float_format="%.6g"))
+
+
+def show_anomalies(options: argparse.Namespace) -> None:
+    """The galaxies least like any others of their survey."""
+    from galaxyloop.representations.table import most_anomalous, read_galaxies
+
+    found = most_anomalous(read_galaxies(options.representations), options.n)
+    found = found.drop(columns="group_id").dropna(axis="columns", how="all")
+    print(found.to_string(index=False, float_format="%.6g"))
+
+
 _COMMANDS = {
     "simulate": simulate,
     "campaigns": list_campaigns,
@@ -127,6 +146,8 @@ _COMMANDS = {
     "provenance": show_provenance,
     "fetch": fetch,
     "crossmatch": crossmatch,
+    "similar": show_similar,
+    "anomalies": show_anomalies,
 }
 
 
@@ -175,7 +196,23 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--retry-rejected", action="store_true", help="ask for refused galaxies again"
     )
+    _add_similar(commands.add_parser("similar", help="list the galaxies most like one"))
+    command = commands.add_parser("anomalies", help="list the galaxies least like any other")
+    command.add_argument("representations", type=Path, help="what embed_survey wrote")
+    command.add_argument("--n", type=int, default=20, help="how many galaxies (20)")
     return parser
+
+
+def _add_similar(command: argparse.ArgumentParser) -> None:
+    """What `similar` can be told."""
+    command.add_argument("representations", type=Path, help="what embed_survey wrote")
+    command.add_argument("id_str", metavar="ID", help="the galaxy")
+    command.add_argument("--n", type=int, default=10, help="how many galaxies (10)")
+    command.add_argument(
+        "--preparation",
+        default="centred",
+        help="of the vectors: plain, centred (the default), whitened",
+    )
 
 
 def _add_crossmatch(command: argparse.ArgumentParser) -> None:

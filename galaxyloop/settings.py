@@ -23,6 +23,9 @@ SETTINGS = {
     "posterior": "galaxyloop.posterior:PosteriorConfig",
     "metrics": "galaxyloop.metrics:MetricsConfig",
     "information": "galaxyloop.acquisition:InformationConfig",
+    "representation": "galaxyloop.representations.config:RepresentationConfig",
+    "anomalies": "galaxyloop.representations.config:AnomalyConfig",
+    "galleries": "galaxyloop.representations.config:GalleryConfig",
     "acquisition": "galaxyloop.acquisition:AcquisitionConfig",
     "simulation": "galaxyloop.synthetic:SimulationConfig",
 }

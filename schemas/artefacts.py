@@ -104,6 +104,13 @@ class CatalogueDirectory(Artefact):
 
 
 @dataclass(frozen=True)
+class RepresentationsDirectory(Artefact):
+    """Representations of the galaxies of a shard or of a survey, by one checkpoint."""
+
+    kind: ClassVar[str] = "representations"
+
+
+@dataclass(frozen=True)
 class AcquisitionDirectory(Artefact):
     """The ranked list of galaxies to ask volunteers about next."""
 
@@ -117,6 +124,20 @@ class ReportDirectory(Artefact):
     kind: ClassVar[str] = "report"
 
 
+@dataclass(frozen=True)
+class LabelTableDirectory(Artefact):
+    """Labelled galaxies, what their labels mean, and who trains in which round."""
+
+    kind: ClassVar[str] = "label-table"
+
+
+@dataclass(frozen=True)
+class LabelEvaluationDirectory(Artefact):
+    """Out-of-sample predictions and metrics of a finetuned model, its probe and a baseline."""
+
+    kind: ClassVar[str] = "label-evaluation"
+
+
 _by_digest = HashMethod(lambda artefact: str(artefact.digest))
 
 SurveyVersion = Annotated[SurveyVersionDirectory, _by_digest]
@@ -127,8 +148,11 @@ Checkpoint = Annotated[CheckpointDirectory, _by_digest]
 Evaluation = Annotated[EvaluationDirectory, _by_digest]
 Prediction = Annotated[PredictionDirectory, _by_digest]
 Catalogue = Annotated[CatalogueDirectory, _by_digest]
+Representations = Annotated[RepresentationsDirectory, _by_digest]
 Acquisition = Annotated[AcquisitionDirectory, _by_digest]
 Report = Annotated[ReportDirectory, _by_digest]
+LabelTable = Annotated[LabelTableDirectory, _by_digest]
+LabelEvaluation = Annotated[LabelEvaluationDirectory, _by_digest]
 
 ARTEFACTS: tuple[type[Artefact], ...] = (
     SurveyVersionDirectory,
@@ -139,8 +163,11 @@ ARTEFACTS: tuple[type[Artefact], ...] = (
     EvaluationDirectory,
     PredictionDirectory,
     CatalogueDirectory,
+    RepresentationsDirectory,
     AcquisitionDirectory,
     ReportDirectory,
+    LabelTableDirectory,
+    LabelEvaluationDirectory,
 )
 
 

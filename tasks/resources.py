@@ -30,6 +30,10 @@ CODE_VERSIONS = {
     "pretrain_hybrid": "1",
     "evaluate": "3",
     "predict_shard": "2",
+    "finetune": "1",
+    "evaluate_finetuned": "1",
+    "predict_labels": "1",
+    "represent_shard": "1",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 

@@ -1,6 +1,6 @@
 """Settings of representations and of what is read from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from galaxyloop.config import StrictConfig, require
 
@@ -56,6 +56,29 @@ class AnomalyConfig(StrictConfig):
         )
         require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
         check_preparation(self.preparation)
+
+
+@dataclass(frozen=True)
+class GalleryConfig(StrictConfig):
+    """What is drawn of a survey's representations."""
+
+    queries: list[str] = field(default_factory=list)
+    """Galaxies whose neighbours are shown; empty for some chosen by hash of id."""
+    n_queries: int = 6
+    """How many are chosen when none are named; 1 to 50."""
+    n_neighbours: int = 7
+    """Neighbours in each row; 1 to 20."""
+    n_anomalies: int = 32
+    """The most anomalous galaxies that are shown; 1 to 400."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        bounds = {"n_queries": 50, "n_neighbours": 20, "n_anomalies": 400}
+        for name, most in bounds.items():
+            value = getattr(self, name)
+            require(1 <= value <= most, f"{name} must be in 1 to {most}, got {value}")
+        n_named = len(self.queries)
+        require(n_named <= 50, f"queries must name at most 50 galaxies, got {n_named}")
 
 
 def check_preparation(name: str) -> None:

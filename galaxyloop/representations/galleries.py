@@ -1,5 +1,6 @@
 """Pictures of a survey's representations: neighbours of some galaxies, and the anomalies."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,81 +9,60 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from galaxyloop.errors import RepresentationError
 from galaxyloop.plots.representations import plot_anomalies, plot_similar_galaxies
 from galaxyloop.plots.style import LIGHT, new_figure, paint
 from galaxyloop.random_streams import number_names, uniforms
+from galaxyloop.representations.config import GalleryConfig
 from galaxyloop.representations.similarity import find_similar
-from galaxyloop.representations.table import Representations
+from galaxyloop.representations.table import Representations, most_anomalous
 from galaxyloop.shards import CutoutCollection
 
-N_QUERIES = 6
-"""Galaxies whose neighbours are shown when none are named."""
-N_NEIGHBOURS = 7
+_ANOMALIES_IN_ROW = 8
 _SIDE_IN = 1.05
 _CAPTION_IN = 0.16
 
 
 def draw_similar(
-    representations: Representations, cutouts: CutoutCollection, queries: Sequence[str]
+    representations: Representations, cutouts: CutoutCollection, config: GalleryConfig
 ) -> Figure:
     """A row for each query: the galaxy and those most similar to it.
 
     Args:
         representations: of the survey.
         cutouts: of its galaxies.
-        queries: ids; empty for a choice by hash of id.
+        config: queries and neighbours.
 
     Raises:
         UnknownNameError: there is no such galaxy.
     """
-    chosen = list(queries) or choose_queries(representations)
-    figure, axes = _gallery(len(chosen), 1 + N_NEIGHBOURS)
-    for number, query in enumerate(chosen):
-        neighbours = find_similar(representations, query, N_NEIGHBOURS)
+    queries = config.queries or choose_queries(representations, config.n_queries)
+    n_columns = 1 + config.n_neighbours
+    figure, axes = _gallery(len(queries), n_columns)
+    for number, query in enumerate(queries):
+        neighbours = find_similar(representations, query, config.n_neighbours)
         images = _images(cutouts, [query, *neighbours["id_str"]])
-        row = axes[number * (1 + N_NEIGHBOURS) : (number + 1) * (1 + N_NEIGHBOURS)]
+        row = axes[number * n_columns : (number + 1) * n_columns]
         plot_similar_galaxies(query, images, neighbours, row)
     return paint(figure, LIGHT)
 
 
 def draw_anomalies(
-    representations: Representations, cutouts: CutoutCollection, n_rows: int = 4
+    representations: Representations, cutouts: CutoutCollection, n: int = 32
 ) -> Figure:
     """The most anomalous galaxies, row by row.
 
     Args:
         representations: of the survey, with anomaly scores.
         cutouts: of its galaxies.
-        n_rows: of eight galaxies.
+        n: how many.
     """
-    figure, axes = _gallery(n_rows, 1 + N_NEIGHBOURS)
-    anomalies = most_anomalous(representations.galaxies, len(axes))
+    anomalies = most_anomalous(representations.galaxies, n)
+    figure, axes = _gallery(math.ceil(len(anomalies) / _ANOMALIES_IN_ROW), _ANOMALIES_IN_ROW)
     plot_anomalies(_images(cutouts, anomalies["id_str"].tolist()), anomalies, axes)
     return paint(figure, LIGHT)
 
 
-def most_anomalous(galaxies: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The galaxies with the highest scores, the most anomalous first; of a group only that one.
-
-    Args:
-        galaxies: what ``Representations.galaxies`` of a survey holds.
-        n: how many; fewer come if there are no more.
-
-    Raises:
-        RepresentationError: there are no scores.
-    """
-    if "anomaly_score" not in galaxies:
-        raise RepresentationError(
-            "there are no anomaly scores among the columns "
-            f"{list(galaxies.columns)}; give the representations.parquet of embed_survey, "
-            "not that of one shard"
-        )
-    ordered = galaxies.sort_values(["anomaly_score", "id_str"], ascending=[False, True])
-    return ordered.drop_duplicates("group_id").head(n).reset_index(drop=True)
-
-
-def choose_queries(representations: Representations, n: int = N_QUERIES) -> list[str]:
+def choose_queries(representations: Representations, n: int) -> list[str]:
     """Some ids that depend on nothing but the ids: those with the smallest hash."""
     id_strs = representations.galaxies["id_str"]
     draws = uniforms([0], number_names(id_strs), 1)[:, 0]
@@ -93,7 +73,7 @@ def choose_queries(representations: Representations, n: int = N_QUERIES) -> list
 def save_galleries(
     representations: Representations,
     cutouts: CutoutCollection,
-    queries: Sequence[str],
+    config: GalleryConfig,
     directory: Path,
 ) -> list[Path]:
     """Draw both galleries as PNG: ``similar.png`` and ``anomalies.png``.
@@ -102,8 +82,8 @@ def save_galleries(
         UnknownNameError: a query is no galaxy of the survey.
     """
     figures = {
-        "similar": draw_similar(representations, cutouts, queries),
-        "anomalies": draw_anomalies(representations, cutouts),
+        "similar": draw_similar(representations, cutouts, config),
+        "anomalies": draw_anomalies(representations, cutouts, config.n_anomalies),
     }
     paths = [directory / f"{name}.png" for name in figures]
     for path, figure in zip(paths, figures.values(), strict=True):

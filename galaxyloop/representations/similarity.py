@@ -48,7 +48,7 @@ def find_similar(
     vectors, groups = representations.vectors, representations.galaxies["group_id"].to_numpy()
     vector, own_group = query, None
     if isinstance(vector, str):
-        position = find_galaxy(representations, vector)
+        position = find_galaxy(representations.galaxies["id_str"], vector)
         vector, own_group = vectors[position], groups[position]
     _check_vector(vector, vectors.shape[1])
     prepared = Preparation.of(vectors, preparation)
@@ -67,13 +67,12 @@ def find_similar(
     return found.reset_index(drop=True)
 
 
-def find_galaxy(representations: Representations, id_str: str) -> int:
+def find_galaxy(id_strs: "pd.Series[str]", id_str: str) -> int:
     """The row of a galaxy.
 
     Raises:
         UnknownNameError: there is no such galaxy; those with nearly that id are named.
     """
-    id_strs = representations.galaxies["id_str"]
     rows = np.flatnonzero((id_strs == id_str).to_numpy())
     if not len(rows):
         raise UnknownNameError("galaxy", id_str, _close_ids(id_str, id_strs.tolist()))

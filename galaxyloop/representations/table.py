@@ -1,7 +1,7 @@
 """Tables of representations: a row a galaxy, its vector in a column of fixed length."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float32
 
+from galaxyloop.config import require
 from galaxyloop.errors import RepresentationError
 
 FOOTER_PREFIX = "galaxyloop."
@@ -38,6 +39,10 @@ SURVEY_COLUMNS = (
     "anomaly_percentile",
 )
 """Columns of a survey's representations, before the vectors."""
+
+RepresentationJudge = Callable[[pd.DataFrame, int], pd.DataFrame]
+"""Takes rows with their vectors, and the vectors' length; returns ``row, column, value, reason``
+of every fault."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +134,39 @@ def read_representations(path: Path) -> Representations:
     for _, part in read_parts(path, ()):
         vectors[start : start + len(part)] = part
         start += len(part)
-    names = [name for name in _COLUMN_TYPES if name in schema.names]
-    galaxies = pd.read_parquet(path, columns=names)
-    return Representations(galaxies, vectors, read_footer(path))
+    return Representations(read_galaxies(path), vectors, read_footer(path))
+
+
+def read_galaxies(path: Path) -> pd.DataFrame:
+    """Read everything but the vectors.
+
+    Raises:
+        RepresentationError: it is no file of representations.
+    """
+    names = [name for name in _COLUMN_TYPES if name in read_schema(path).names]
+    return pd.read_parquet(path, columns=names)
+
+
+def most_anomalous(galaxies: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The galaxies with the highest scores, the most anomalous first; of a group only that one.
+
+    Args:
+        galaxies: what ``Representations.galaxies`` of a survey holds.
+        n: how many; fewer come if there are no more.
+
+    Raises:
+        RepresentationError: there are no scores.
+        ConfigError: ``n`` is below 1.
+    """
+    require(n >= 1, f"n must be >= 1, got {n}")
+    if "anomaly_score" not in galaxies:
+        raise RepresentationError(
+            "there are no anomaly scores among the columns "
+            f"{list(galaxies.columns)}; give the representations.parquet of embed_survey, "
+            "not that of one shard"
+        )
+    ordered = galaxies.sort_values(["anomaly_score", "id_str"], ascending=[False, True])
+    return ordered.drop_duplicates("group_id").head(n).reset_index(drop=True)
 
 
 def read_parts(
@@ -202,3 +237,34 @@ def _row_group_rows(schema: pa.Schema) -> int:
     """How many rows hold about 64 MB of vectors."""
     n_bytes = 4 * int(schema.field(VECTOR).type.list_size)
     return min(max(_BYTES_AT_ONCE // n_bytes, 1024), 65_536)
+
+
+def check_representations(path: Path, judge: RepresentationJudge) -> int:
+    """Refuse a survey's representations that their judge finds fault with.
+
+    They are read as they were written, a part at a time; a fault between rows of two parts is not
+    seen.
+
+    Args:
+        path: what ``join_representations`` wrote.
+        judge: such as ``schemas.representations.judge_representations``.
+
+    Returns:
+        The rows that were judged.
+
+    Raises:
+        RepresentationError: there is a fault; names the first row, column and reason.
+    """
+    first_row = 0
+    for rows, vectors in read_parts(path, SURVEY_COLUMNS):
+        faults = judge(rows.assign(**{VECTOR: list(vectors)}), vectors.shape[1])
+        if len(faults):
+            fault = faults.iloc[0]
+            row = "" if pd.isna(fault["row"]) else f" in row {first_row + int(fault['row'])}"
+            raise RepresentationError(
+                f"{path} breaks its rules{row}, column '{fault['column']}': got {fault['value']}, "
+                f"{fault['reason']} ({len(faults)} such faults at least); look at the inputs of "
+                "this step, then make the table again"
+            )
+        first_row += len(rows)
+    return first_row

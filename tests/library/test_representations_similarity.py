@@ -106,10 +106,12 @@ def test_find_similar__knows_kinds_of_galaxies_apart() -> None:
 
 def test_find_similar__names_ids_that_are_nearly_right() -> None:
     representations = random_representations(2000)
-    with pytest.raises(UnknownNameError, match="there is no galaxy 'J0123x'; .*J01239"):
+    with pytest.raises(
+        UnknownNameError, match="there is no galaxy 'J0123x'; choose one of: J01230, J01231"
+    ):
         find_similar(representations, "J0123x")
-    with pytest.raises(UnknownNameError, match="'NGC 1300'; choose one of: J00000"):
-        find_similar(representations, "NGC 1300")
+    with pytest.raises(UnknownNameError, match="'M 31'; choose one of: J00000"):
+        find_similar(representations, "M 31")
 
 
 def test_find_similar__refuses_vectors_of_another_encoder() -> None:
