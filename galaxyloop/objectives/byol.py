@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,14 +18,19 @@ from galaxyloop.objectives.objective import Objective
 
 @dataclass(frozen=True)
 class ByolConfig(StrictConfig):
-    """Bootstrap your own latent (Grill et al. 2020, arXiv:2006.07733)."""
+    """Bootstrap your own latent (Grill et al. 2020, arXiv:2006.07733).
+
+    Where the defaults differ from that paper they are those of Walmsley et al. (2022,
+    arXiv:2206.11927) for galaxies.
+    """
 
     hidden_size: int = 1024
-    """Width of the hidden layer of projector and predictor."""
+    """Width of the hidden layer of projector and predictor; the paper's is 4096."""
     projection_size: int = 256
     """Length of a projection."""
     base_decay: float = 0.99
-    """Share of the target that stays at the first step; it rises to 1 along half a cosine."""
+    """Share of the target that stays at the first step; it rises to 1 along half a cosine.
+    The paper's is 0.996."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -36,6 +41,11 @@ class ByolConfig(StrictConfig):
 
 class ByolObjective(Objective):
     """The online network predicts the target network's projection of the other view.
+
+    Each network sees each view in a pass of its own. In training the target normalises by its own
+    batch's statistics, as in the paper; its running statistics follow its own activations, are
+    used in validation only, and are not averaged with the online network's. Dropout inside an
+    encoder, if it has any, is on in both networks.
 
     Attributes:
         projector: of the online network.
@@ -64,18 +74,38 @@ class ByolObjective(Objective):
         views: Sequence[Float[Tensor, "galaxy band y x"]],
         labels: Float[Tensor, "galaxy label"],
     ) -> Float[Tensor, ""]:
-        """Mean over both directions of the squared distance of unit vectors, from 0 to 4."""
-        return self.contrastive_loss([self.model.features(view) for view in views], views)
+        """Mean over both directions of the squared distance of unit vectors, from 0 to 4.
+
+        The paper adds the directions; the mean keeps the scale that ``votes_weight`` refers to.
+        """
+        return self.contrastive_loss(*self.look_at(views))
+
+    def look_at(
+        self, views: Sequence[Float[Tensor, "galaxy band y x"]]
+    ) -> tuple[list[Float[Tensor, "galaxy feature"]], list[Float[Tensor, "galaxy band y x"]]]:
+        """The online features of each view, and the views normalised, once for both networks."""
+        normalised = [self.model.normalise(view) for view in views]
+        return [self.model.encoder(view) for view in normalised], normalised
 
     def contrastive_loss(
         self,
         features: Sequence[Float[Tensor, "galaxy feature"]],
-        views: Sequence[Float[Tensor, "galaxy band y x"]],
+        normalised: Sequence[Float[Tensor, "galaxy band y x"]],
     ) -> Float[Tensor, ""]:
-        """The same from features of the two views that are there already."""
+        """The loss from what ``look_at`` returns.
+
+        Raises:
+            ConfigError: a training batch holds one galaxy, which has no spread to normalise by.
+        """
+        n_galaxies = len(features[0])
+        require(
+            n_galaxies > 1 or not self.training,
+            f"a step must have >= 2 galaxies for batch normalisation, got {n_galaxies}; "
+            "set batch_size to 3 or more",
+        )
         first, second = (self.predictor(self.projector(one)) for one in features)
         with torch.no_grad():
-            targets = [self._target(view) for view in views]
+            targets = [self.target_projector(self.target_encoder(view)) for view in normalised]
         return (byol_loss(first, targets[1]) + byol_loss(second, targets[0])) / 2
 
     def validation_sums(
@@ -90,7 +120,7 @@ class ByolObjective(Objective):
 
     @torch.no_grad()
     def after_step(self, step: int, n_steps: int) -> None:
-        """Move the target by one step of its moving average."""
+        """Move the target's weights by one step of their moving average."""
         share = 1 - decay_at(step, n_steps, self.config.base_decay)
         target: list[Tensor] = [
             *self.target_encoder.parameters(),
@@ -107,11 +137,6 @@ class ByolObjective(Objective):
         """Spread and rank of the validation galaxies' representations."""
         return self._monitor.values()
 
-    def _target(self, view: Float[Tensor, "galaxy band y x"]) -> Float[Tensor, "galaxy projection"]:
-        """The target network's projection."""
-        normalised = self.model.normalise(view)
-        return cast(Tensor, self.target_projector(self.target_encoder(normalised)))
-
 
 def byol_loss(
     prediction: Float[Tensor, "galaxy projection"], target: Float[Tensor, "galaxy projection"]
@@ -123,7 +148,13 @@ def byol_loss(
 
 
 def decay_at(step: int, n_steps: int, base: float) -> float:
-    """Share of the target that stays: from base up to 1 along half a cosine (section 3.2)."""
+    """Share of the target that stays: from base up towards 1 along half a cosine (section 3.2).
+
+    Args:
+        step: counts from 0; the last one is ``n_steps - 1``, so that the target still moves then.
+        n_steps: of the whole run.
+        base: the share at step 0.
+    """
     return 1 - (1 - base) * (math.cos(math.pi * step / n_steps) + 1) / 2
 
 

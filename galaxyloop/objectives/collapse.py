@@ -6,16 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+_SMALLEST_SPREAD = 1e-6
+"""Of vectors of length 1: what is less than this along a direction is rounding of float32."""
+
 
 class CollapseMonitor:
     """Sums over batches from which spread and rank of the representations follow.
 
-    - ``feature_std``: standard deviation of each feature over galaxies, representations scaled to
-      length 1, times the root of their number: 1 if they fill the sphere evenly, 0 if all are
-      equal (Chen & He 2021, arXiv:2011.10566).
-    - ``effective_rank``: exp of the entropy of the normalised singular values of the centred
-      representations (Roy & Vetterli 2007; Garrido et al. 2023, arXiv:2210.02885): how many
-      directions are used.
+    Both are of representations scaled to length 1, taken from their mean:
+
+    - ``feature_std``: standard deviation of each feature over galaxies, averaged over features,
+      times the root of their number: 1 if they fill the sphere evenly, 0 if all are equal
+      (Chen & He 2021, arXiv:2011.10566).
+    - ``effective_rank``: exp of the entropy of the normalised singular values (Roy & Vetterli
+      2007; Garrido et al. 2023, arXiv:2210.02885): how many directions are used; 1 if none is.
     """
 
     def __init__(self) -> None:
@@ -36,16 +40,16 @@ class CollapseMonitor:
         self._n += len(unit)
 
     def values(self) -> dict[str, float]:
-        """Both measures; none before two galaxies were seen."""
+        """Both measures, NaN if a feature was; none before two galaxies were seen."""
         if self._n < 2 or self._sum is None or self._products is None:
             return {}
         mean = self._sum / self._n
-        covariance = self._products / self._n - torch.outer(mean, mean)
+        covariance = (self._products / self._n - torch.outer(mean, mean)).cpu()
+        if not covariance.isfinite().all():
+            return {"feature_std": math.nan, "effective_rank": math.nan}
         spread = covariance.diagonal().clamp(min=0).sqrt().mean() * math.sqrt(len(mean))
-        singular = torch.linalg.eigvalsh(covariance.cpu()).clamp(min=0).sqrt()
-        total = singular.sum()
-        rank = 1.0
-        if total > 0:
-            shares = singular / total
-            rank = float(torch.special.entr(shares).sum().exp())
-        return {"feature_std": float(spread), "effective_rank": rank}
+        singular = torch.linalg.eigvalsh(covariance).clamp(min=0).sqrt()
+        singular = singular[singular > _SMALLEST_SPREAD]
+        shares = singular / singular.sum()
+        rank = torch.special.entr(shares).sum().exp()
+        return {"feature_std": float(spread), "effective_rank": float(rank)}

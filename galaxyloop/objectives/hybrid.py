@@ -21,7 +21,7 @@ class HybridConfig(ByolConfig):
     saturation_penalty: float = 0.1
     """Weight of what keeps concentrations off the ends of their range, where no gradient is."""
     labelled_share: float = 0.5
-    """Share of each batch that has votes."""
+    """Share of each batch that has votes; 1 leaves the other galaxies out."""
     votes_weight: float = 1.0
     """Weight of the votes' loss at the beginning."""
     final_votes_weight: float | None = None
@@ -76,9 +76,9 @@ class HybridObjective(ByolObjective):
         labels: Float[Tensor, "galaxy label"],
     ) -> Float[Tensor, ""]:
         """Both terms added."""
-        features = [self.model.features(view) for view in views]
+        features, normalised = self.look_at(views)
         votes = head_loss(self.model, features[0], labels, self.config.saturation_penalty)
-        return self.contrastive_loss(features, views) + self._votes_weight * votes
+        return self.contrastive_loss(features, normalised) + self._votes_weight * votes
 
     def validation_sums(
         self,
