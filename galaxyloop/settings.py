@@ -20,6 +20,10 @@ SETTINGS = {
     "vote_checks": "galaxyloop.vote_tables:VotesConfig",
     "split": "galaxyloop.splits:SplitConfig",
     "run": "galaxyloop.training:SupervisedRun",
+    "label_checks": "galaxyloop.finetuning.labels:LabelConfig",
+    "rounds": "galaxyloop.finetuning.rounds:RoundsConfig",
+    "finetuning": "galaxyloop.finetuning.config:FinetuneRun",
+    "label_metrics": "galaxyloop.finetuning.metrics:LabelMetricsConfig",
     "posterior": "galaxyloop.posterior:PosteriorConfig",
     "metrics": "galaxyloop.metrics:MetricsConfig",
     "information": "galaxyloop.acquisition:InformationConfig",
@@ -65,7 +69,16 @@ def _lines(config_type: type[StrictConfig]) -> Iterator[str]:
 
 
 def _field_documents(config_type: type[StrictConfig]) -> dict[str, str]:
-    """The line of text under each field in the source."""
+    """The line of text under each field in the source; inherited ones from where they stand."""
+    documents: dict[str, str] = {}
+    for base in reversed(config_type.__mro__):
+        if dataclasses.is_dataclass(base):
+            documents |= _own_documents(base)
+    return documents
+
+
+def _own_documents(config_type: type) -> dict[str, str]:
+    """The same of one class."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(config_type)))
     (definition,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
     documents: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Rounds of a finetuning: who trains and who is predicted, so that all figures are out of sample."""
+"""Rounds of a finetuning: who trains, and who is predicted by a model that did not see them."""
 
 from dataclasses import dataclass, replace
 

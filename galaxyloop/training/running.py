@@ -33,6 +33,8 @@ class RunHooks(TypedDict, total=False):
     """Called with the file of the state each time it is saved."""
     on_epoch: Callable[[dict[str, float]], None] | None
     """Called with each row of the log as it is made."""
+    shows_epochs: bool
+    """Whether each epoch is a line on the screen; yes unless told."""
 
 
 @runtime_checkable
@@ -84,7 +86,8 @@ def run_objective(
             augment = _at_survey_noise(run.augment, galaxies[0])
             module = TrainingLoop(objective, *galaxies, (run.training, augment), state)
             keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
-            fit(module, [keeper, EpochBar(module)], device, precision)
+            bars = [EpochBar(module)] if hooks.get("shows_epochs", True) else []
+            fit(module, [keeper, *bars], device, precision)
         if state.best_weights:
             objective.load_state_dict(state.best_weights)
     return describe_environment(device, precision)

@@ -1,10 +1,11 @@
 """MLflow: runs, metrics, artifacts and the model registry. Nothing here is ever cached."""
 
-from tasks.registry.runs import log_pretraining, log_training
+from tasks.registry.runs import log_finetuning, log_pretraining, log_training
 from tasks.registry.versions import attach_report, register_model, resolve_model, resolve_start
 
 __all__ = [
     "attach_report",
+    "log_finetuning",
     "log_pretraining",
     "log_training",
     "register_model",

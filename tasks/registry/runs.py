@@ -2,12 +2,21 @@
 
 import json
 import os
+import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flytekit import task
 
-from schemas.artefacts import Checkpoint, Evaluation, SurveyVersion, VoteTable
+from schemas.artefacts import (
+    Checkpoint,
+    Evaluation,
+    LabelEvaluation,
+    LabelTable,
+    SurveyVersion,
+    VoteTable,
+)
 from tasks.lineage import code_version
 from tasks.registry.client import experiment_id, open_client
 from tasks.resources import RETRIES, TABLES
@@ -61,6 +70,29 @@ def log_pretraining(checkpoint: Checkpoint, survey: SurveyVersion, purpose: str)
     return str(run.info.run_id)
 
 
+@task(requests=TABLES, retries=RETRIES)
+def log_finetuning(
+    checkpoint: Checkpoint,
+    evaluation: LabelEvaluation,
+    survey: SurveyVersion,
+    labels: LabelTable,
+    purpose: str,
+) -> str:
+    """Log one finetuning and what its rounds were judged by. The run's id."""
+    client = open_client()
+    digests = {DIGEST_TAG: checkpoint.digest, EVALUATION_TAG: evaluation.digest}
+    run = _find_run(client, digests)
+    if run is None:
+        tags = {
+            **digests,
+            "galaxyloop.survey_digest": survey.digest,
+            "galaxyloop.labels_digest": labels.digest,
+            **_circumstances(purpose),
+        }
+        run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
+    return str(run.info.run_id)
+
+
 def _find_run(client: "MlflowClient", digests: dict[str, str]) -> "Run | None":
     """The finished run of that checkpoint and evaluation."""
     conditions = [f"tags.`{tag}` = '{digest}'" for tag, digest in digests.items()]
@@ -93,7 +125,7 @@ def _log_training(
     if evaluation is not None:
         metrics = pd.read_parquet(evaluation / "metrics.parquet")
         answers = [
-            Metric(f"{row['question']}/{row['metric']}", float(row["value"]), start, 0)
+            Metric(_metric_name(row), float(row["value"]), start, 0)
             for row in metrics.dropna(subset="value").to_dict("records")
         ]
     params = [Param(key, str(value)) for key, value in _flatten(config["run"])]
@@ -107,6 +139,12 @@ def _log_training(
         client.log_artifacts(run_id, str(evaluation), "evaluation")
     client.set_terminated(run_id, "FINISHED")
     return client.get_run(run_id)
+
+
+def _metric_name(row: dict[Hashable, Any]) -> str:
+    """Of a question, or of a model and where there is one a class; characters MLflow takes."""
+    parts = [row[name] for name in ("question", "model", "metric", "class") if row.get(name)]
+    return re.sub(r"[^\w\-. /:]", "_", "/".join(map(str, parts)))
 
 
 def _circumstances(purpose: str) -> dict[str, str]:
@@ -127,7 +165,7 @@ def _log_datasets(
     digests = {
         **{
             name: tags[f"galaxyloop.{name}_digest"]
-            for name in ("survey", "votes")
+            for name in ("survey", "votes", "labels")
             if f"galaxyloop.{name}_digest" in tags
         },
         **{name: value for name, value in _flatten(config["data"]) if name.endswith("digest")},

@@ -1,0 +1,195 @@
+"""Finetuning: from a table of labels to a model that was judged on galaxies it never saw."""
+
+import logging
+import tempfile
+from pathlib import Path
+
+from flytekit import task
+
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.finetuning.config import FinetuneRun
+from galaxyloop.finetuning.labels import LabelConfig
+from galaxyloop.finetuning.metrics import LabelMetricsConfig
+from galaxyloop.finetuning.rounds import RoundsConfig
+from schemas.artefacts import (
+    Checkpoint,
+    CheckpointDirectory,
+    CutoutShard,
+    LabelEvaluation,
+    LabelEvaluationDirectory,
+    LabelTable,
+    LabelTableDirectory,
+    SurveyVersion,
+)
+from schemas.model_version import ModelVersion
+from tasks.lineage import code_version
+from tasks.local_run import is_in_pod, keep, new_directory
+from tasks.opening import open_cutouts, open_indexes
+from tasks.resources import (
+    ACCELERATOR,
+    GPU_IMAGE,
+    NETWORK,
+    RETRIES,
+    TABLES,
+    cached,
+    retrying_storage,
+)
+from tasks.resuming import resumable
+
+logger = logging.getLogger("galaxyloop")
+PIXELS = ("survey", "shards")
+"""Inputs that a label table's digest stands for."""
+
+
+@task(requests=TABLES, retries=RETRIES)
+def check_finetuning(
+    labels: str,
+    label_checks: LabelConfig,
+    run: FinetuneRun,
+    cutouts: CutoutConfig,
+    start: list[Checkpoint],
+    output: str,
+) -> str:
+    """Refuse in seconds what would otherwise fail after images were read; says what was read."""
+    from galaxyloop.finetuning.checks import check_inputs
+    from galaxyloop.finetuning.labels import read_labels
+    from galaxyloop.outputs import check_output
+
+    check_output(output, must_be_remote=is_in_pod())
+    checkpoint = start[0].download() if start else None
+    check_inputs(run, checkpoint, cutouts.image_size_px)
+    with retrying_storage():
+        told = read_labels(labels, label_checks).told
+    logger.info("%s", told)
+    return told
+
+
+@task(requests=TABLES, retries=RETRIES)
+def read_label_table(
+    labels: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    label_checks: LabelConfig,
+    rounds: RoundsConfig,
+) -> LabelTable:
+    """Match labels to cutouts and plan the rounds; never cached, so that an edit is seen."""
+    from galaxyloop.finetuning.label_table import write_label_table
+    from galaxyloop.finetuning.labels import read_labels
+
+    with retrying_storage():
+        read = read_labels(labels, label_checks)
+    directory = new_directory("labels")
+    cutouts = open_indexes(shards, survey)
+    digest = write_label_table(read, cutouts, label_checks.max_unmatched, rounds, directory)
+    return keep(directory, LabelTableDirectory, digest, replace=True)
+
+
+@task(requests=TABLES)
+def choose_labels(manifest: str, labels: str) -> str:
+    """The table that holds the labels: the manifest itself unless another is named."""
+    return labels or manifest
+
+
+@task(requests=TABLES)
+def list_rounds(labels: LabelTable) -> list[int]:
+    """The rounds to train, the final model's last."""
+    from galaxyloop.finetuning import label_table
+
+    return list(range(label_table.LabelTable.open(labels.download()).n_rounds))
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    shared_memory=True,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("finetune", ignored=PIXELS),
+)
+def finetune(
+    labels: LabelTable,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    number: int,
+    run: FinetuneRun,
+    start: list[Checkpoint],
+) -> Checkpoint:
+    """Train one round; goes on where it was cut short.
+
+    ``start`` holds the checkpoint whose encoder is finetuned, or nothing.
+    """
+    from galaxyloop.checkpoint import checkpoint_digest
+    from galaxyloop.finetuning.evaluation import FinetuneStudy, finetune_round
+    from galaxyloop.finetuning.label_table import LabelTable as Table
+
+    table = Table.open(labels.download())
+    checkpoint = start[0].download() if start else None
+    study = FinetuneStudy(open_cutouts(shards, survey), table, run, checkpoint)
+    logger.info("finetuning: round %d of %d", number + 1, table.n_rounds)
+    keys = [labels.digest, str(number), run.to_json(), *(one.digest for one in start)]
+    with resumable("finetune", *keys) as hooks:
+        hooks["shows_epochs"] = False
+        directory = finetune_round(study, number, new_directory("checkpoint"), **hooks)
+        return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    retries=RETRIES,
+    cache=cached("evaluate_finetuned", ignored=PIXELS),
+)
+def evaluate_finetuned(
+    checkpoints: list[Checkpoint],
+    labels: LabelTable,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    run: FinetuneRun,
+    start: list[Checkpoint],
+    metrics: LabelMetricsConfig,
+) -> LabelEvaluation:
+    """Compare what each round's model, its probe and a baseline say with the labels."""
+    from galaxyloop.finetuning import evaluation
+    from galaxyloop.finetuning.label_table import LabelTable as Table
+
+    checkpoint = start[0].download() if start else None
+    table = Table.open(labels.download())
+    study = evaluation.FinetuneStudy(open_cutouts(shards, survey), table, run, checkpoint)
+    directory = new_directory("evaluation")
+    trained = [one.download() for one in checkpoints]
+    digest = evaluation.evaluate_finetuned(study, trained, metrics, directory)
+    return keep(directory, LabelEvaluationDirectory, digest)
+
+
+@task(requests=TABLES)
+def choose_final(checkpoints: list[Checkpoint]) -> Checkpoint:
+    """The model of the last round, which trained on all that may train."""
+    return checkpoints[-1]
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish_finetuned(
+    output: str,
+    evaluation: LabelEvaluation,
+    labels: LabelTable,
+    checkpoint: Checkpoint,
+    model: ModelVersion,
+) -> str:
+    """Put page, tables and figures where they were asked for; says how good the model is."""
+    from galaxyloop.finetuning.evaluation import LabelEvaluation as Judged
+    from galaxyloop.finetuning.label_table import LabelTable as Table
+    from galaxyloop.finetuning.page import describe_finetuning, say_results, write_results
+    from galaxyloop.storage import publish_file
+
+    judged, table = Judged.open(evaluation.download()), Table.open(labels.download())
+    facts = {
+        "registered as": f"{model.name} version {model.version} in {model.registry}",
+        "code": code_version(),
+        **describe_finetuning(checkpoint.download()),
+    }
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        paths = write_results(judged, table, facts, Path(scratch))
+        placed = [publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in paths]
+    return say_results(judged, placed, f"{model.name}/{model.version}")

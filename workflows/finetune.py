@@ -1,0 +1,114 @@
+"""Finetuning: from a table of labelled images to a registered model that was judged."""
+
+from flytekit import dynamic, workflow
+
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.finetuning.config import FinetuneRun
+from galaxyloop.finetuning.labels import LabelConfig
+from galaxyloop.finetuning.metrics import LabelMetricsConfig
+from galaxyloop.finetuning.rounds import RoundsConfig
+from galaxyloop.surveys import IngestConfig
+from schemas.artefacts import Checkpoint, CutoutShard, LabelTable, SurveyVersion
+from tasks.finetune import (
+    check_finetuning,
+    choose_final,
+    choose_labels,
+    evaluate_finetuned,
+    finetune,
+    list_rounds,
+    publish_finetuned,
+    read_label_table,
+)
+from tasks.registry import log_finetuning, register_model, resolve_start
+from workflows.ingest import ingest_survey
+
+
+@dynamic
+def finetune_rounds(
+    numbers: list[int],
+    labels: LabelTable,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    run: FinetuneRun,
+    start: list[Checkpoint],
+) -> list[Checkpoint]:
+    """Train each round of a label table; those trained before are cache hits."""
+    return [
+        finetune(labels=labels, survey=survey, shards=shards, number=number, run=run, start=start)
+        for number in numbers
+    ]
+
+
+@workflow
+def finetune_and_register(
+    manifest: str,
+    start: str = "",
+    model_name: str = "galaxyloop-finetuned",
+    alias: str = "challenger",
+    output: str = "finetuned",
+    labels: str = "",
+    label_checks: LabelConfig = LabelConfig(),
+    rounds: RoundsConfig = RoundsConfig(),
+    finetuning: FinetuneRun = FinetuneRun(),
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    label_metrics: LabelMetricsConfig = LabelMetricsConfig(),
+) -> str:
+    """Teach an encoder a new label from a few hundred examples, judge it, and register it.
+
+    Args:
+        manifest: table with id_str and image_uri, and label (csv, Parquet, FITS, VOTable; path or
+            address).
+        start: folder or registered model (name@alias, name/version) whose encoder is finetuned;
+            empty takes the one that finetuning.encoder names.
+        model_name: name in the model registry.
+        alias: alias given to the new version.
+        output: folder or address that receives the report, metrics, predictions and figures.
+        labels: table with id_str and label; empty takes them from the manifest.
+        label_checks: the labels' column, what they mean, and how much disorder there may be.
+        rounds: cross-validation or held-out galaxies.
+        finetuning: encoder, what is trained, augmentation, optimisation.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts; the size must be the encoder's.
+        label_metrics: how predictions are judged.
+    """
+    encoder = resolve_start(start=start)
+    table_uri = choose_labels(manifest=manifest, labels=labels)
+    check_finetuning(
+        labels=table_uri,
+        label_checks=label_checks,
+        run=finetuning,
+        cutouts=cutouts,
+        start=encoder,
+        output=output,
+    )
+    survey, shards = ingest_survey(manifest=manifest, ingest=ingest, cutouts=cutouts, previous="")
+    table = read_label_table(
+        labels=table_uri, survey=survey, shards=shards, label_checks=label_checks, rounds=rounds
+    )
+    checkpoints = finetune_rounds(
+        numbers=list_rounds(labels=table),
+        labels=table,
+        survey=survey,
+        shards=shards,
+        run=finetuning,
+        start=encoder,
+    )
+    evaluation = evaluate_finetuned(
+        checkpoints=checkpoints,
+        labels=table,
+        survey=survey,
+        shards=shards,
+        run=finetuning,
+        start=encoder,
+        metrics=label_metrics,
+    )
+    final = choose_final(checkpoints=checkpoints)
+    run_id = log_finetuning(
+        checkpoint=final, evaluation=evaluation, survey=survey, labels=table, purpose="finetuning"
+    )
+    model = register_model(run_id=run_id, name=model_name, alias=alias)
+    summary: str = publish_finetuned(
+        output=output, evaluation=evaluation, labels=table, checkpoint=final, model=model
+    )
+    return summary
