@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Integer
 
+from galaxyloop.config import require
 from galaxyloop.errors import NoTrainingDataError
 from galaxyloop.training.data import Batch, LabelledCutouts, shuffled
 
@@ -20,11 +21,12 @@ class MixedCutouts:
     """Galaxies with and without votes; no batch is without either, where there are both.
 
     An epoch is over when every galaxy was seen; the scarcer kind comes again until then, each
-    time in a new order and with new views.
+    time in a new order and with new views. All batches are of one size.
 
     Attributes:
         galaxies: both kinds; those whose labels are all 0 are unlabelled.
-        labelled_share: of each batch, above 0 and at most 1.
+        labelled_share: of each batch, above 0 and at most 1, rounded to whole galaxies but never
+            to none of a kind; 1 leaves the unlabelled galaxies out.
     """
 
     galaxies: LabelledCutouts
@@ -40,7 +42,9 @@ class MixedCutouts:
         return self.galaxies.labels
 
     @cached_property
-    def kinds(self) -> tuple[Integer[np.ndarray, " galaxy"], Integer[np.ndarray, " galaxy"]]:
+    def kinds(
+        self,
+    ) -> tuple[Integer[np.ndarray, " labelled"], Integer[np.ndarray, " unlabelled"]]:
         """Rows of the labelled and of the unlabelled galaxies.
 
         Raises:
@@ -54,7 +58,12 @@ class MixedCutouts:
         return np.flatnonzero(is_labelled), np.flatnonzero(~is_labelled)
 
     def n_batches(self, batch_size: int) -> int:
-        """Steps an epoch."""
+        """Steps an epoch.
+
+        Raises:
+            ConfigError: a batch of one cannot hold both kinds.
+            NoTrainingDataError: none is labelled.
+        """
         counts = self._counts(batch_size)
         return max(
             math.ceil(len(rows) / n_rows)
@@ -95,14 +104,19 @@ class MixedCutouts:
 
     def _counts(self, batch_size: int) -> tuple[int, int]:
         """Labelled and unlabelled galaxies in each batch."""
-        if not len(self.kinds[1]):
-            return min(batch_size, len(self)), 0
-        n_labelled = min(max(round(self.labelled_share * batch_size), 1), batch_size)
+        labelled, unlabelled = self.kinds
+        if not len(unlabelled) or self.labelled_share == 1:
+            return min(batch_size, len(labelled)), 0
+        require(
+            batch_size >= 2,
+            f"batch_size must be >= 2 to hold galaxies with and without votes, got {batch_size}",
+        )
+        n_labelled = min(max(round(self.labelled_share * batch_size), 1), batch_size - 1)
         return n_labelled, batch_size - n_labelled
 
     def _passes(
         self, rows: Integer[np.ndarray, " galaxy"], keys: tuple[int, int, int], n_wanted: int
-    ) -> Integer[np.ndarray, " galaxy"]:
+    ) -> Integer[np.ndarray, " wanted"]:
         """As many rows as wanted, pass after pass, each pass in an order of its own."""
         seed, epoch, kind = keys
         n_passes = math.ceil(n_wanted / len(rows))
