@@ -60,11 +60,14 @@ def show_tree(options: argparse.Namespace) -> None:
 
 
 def show_provenance(options: argparse.Namespace) -> None:
-    """What a catalogue's footer says of its making."""
+    """What a footer says of the making of a catalogue or of representations."""
     from galaxyloop.catalogue import read_catalogue_provenance
+    from galaxyloop.representations.table import holds_representations, read_footer
 
-    provenance = read_catalogue_provenance(options.catalogue)
-    for name, value in vars(provenance).items():
+    path = options.catalogue
+    is_catalogue = not holds_representations(path)
+    told = vars(read_catalogue_provenance(path)) if is_catalogue else read_footer(path)
+    for name, value in told.items():
         print(f"{name:18} {value}")
 
 
@@ -185,7 +188,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("campaign", help="a name that `campaigns` lists")
     command = commands.add_parser("settings", help="list what a stage can be told")
     command.add_argument("stage", help=f"one of {', '.join(SETTINGS)}")
-    command = commands.add_parser("provenance", help="show how a catalogue was made")
+    command = commands.add_parser(
+        "provenance", help="show how a catalogue or representations were made"
+    )
     command.add_argument("catalogue", type=Path, help="its parquet file")
     _add_crossmatch(commands.add_parser("crossmatch", help="give published votes a survey's ids"))
     command = commands.add_parser("fetch", help="fetch images from a cutout service")

@@ -69,7 +69,7 @@ def represent_shard(
     return keep(directory, RepresentationsDirectory, file_digest(path))
 
 
-@task(requests=NETWORK, container_image=GPU_IMAGE)
+@task(container_image=GPU_IMAGE, requests=NETWORK, accelerator=ACCELERATOR)
 def join_representations(
     survey: SurveyVersion,
     parts: list[Representations],

@@ -30,10 +30,10 @@ def plot_similar_galaxies(
     """
     for ax in axes:
         ax.set_axis_off()
-    _show(images[0], axes[0], f"like {_shorten(query)}")
+    _show(images[0], axes[0], f"like\n{_shorten(query)}")
     rows = zip(images[1:], neighbours["similarity"], neighbours["id_str"], axes[1:], strict=False)
     for image, similarity, id_str, ax in rows:
-        _show(image, ax, f"{similarity:.2f}  {_shorten(id_str)}")
+        _show(image, ax, f"{similarity:.2f}\n{_shorten(id_str)}")
     return axes
 
 
@@ -54,14 +54,14 @@ def plot_anomalies(
         ax.set_axis_off()
     rows = zip(images, anomalies["anomaly_score"], anomalies["id_str"], axes, strict=False)
     for image, score, id_str, ax in rows:
-        _show(image, ax, f"{score:.2f}  {_shorten(id_str)}")
+        _show(image, ax, f"{score:.2f}\n{_shorten(id_str)}")
     return axes
 
 
 def _show(image: UInt8[np.ndarray, "y x band"], ax: Axes, caption: str) -> None:
-    """One cutout with a line above it."""
+    """One cutout with two short lines above it."""
     ax.imshow(image if image.shape[2] > 1 else image[..., 0], cmap="gray")
-    ax.set_title(caption, fontsize=6, loc="left", pad=2)
+    ax.set_title(caption, fontsize=5.5, loc="left", pad=2, linespacing=1.25)
 
 
 def _shorten(id_str: str) -> str:

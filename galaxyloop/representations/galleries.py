@@ -19,7 +19,7 @@ from galaxyloop.shards import CutoutCollection
 
 _ANOMALIES_IN_ROW = 8
 _SIDE_IN = 1.05
-_CAPTION_IN = 0.16
+_CAPTION_IN = 0.26
 
 
 def draw_similar(

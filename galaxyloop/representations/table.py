@@ -217,6 +217,15 @@ def read_schema(path: Path) -> pa.Schema:
     return schema
 
 
+def holds_representations(path: Path) -> bool:
+    """Whether a file is a table of representations."""
+    try:
+        read_schema(path)
+    except RepresentationError:
+        return False
+    return True
+
+
 def read_footer(path: Path) -> dict[str, str]:
     """What a file's footer says of its making."""
     prefix = FOOTER_PREFIX.encode()
