@@ -37,9 +37,8 @@ import torch
 from benchmarks.cutouts import write_images
 from benchmarks.harness import Gate, Ratio, at_least, finish, parse_arguments, time_pairs
 from galaxyloop.augment import AugmentConfig, ViewSeed, random_views
-from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
+from galaxyloop.cutouts import CutoutConfig, cut_out_chunk, cut_out_image
 from galaxyloop.image_files import ImagePart
-from galaxyloop.images import ColourConfig, ImageBounds, cut_out, decode_image
 from galaxyloop.shards import CutoutCollection, CutoutShard
 
 JPEG_PX, BATCH, N_EPOCHS = 424, 32, 10
@@ -114,6 +113,7 @@ class Ours:
     def __init__(self, chunk: pd.DataFrame, size_px: int, folder: Path) -> None:
         """Cut out once, for ``later_epoch``."""
         self.chunk, self.size_px, self.folder = chunk, size_px, folder
+        self.config = CutoutConfig(image_size_px=size_px)
         self.numbers = np.arange(len(chunk))
         self.n_shards = 0
         self.cut_out_all()
@@ -121,13 +121,10 @@ class Ours:
 
     def from_jpeg(self, n_views: int) -> None:
         """Read, decode, cut out and draw, a batch at a time, nothing kept."""
-        bounds, colour = ImageBounds(100_000_000, 32), ColourConfig()
         uris = self.chunk["image_uri"].tolist()
         for start in range(0, len(uris), BATCH):
             parts = [ImagePart("", Path(uri).read_bytes()) for uri in uris[start : start + BATCH]]
-            images = [
-                cut_out(decode_image([part], bounds, colour), 1.0, self.size_px) for part in parts
-            ]
+            images = [cut_out_image([part], self.config) for part in parts]
             self._draw(np.stack(images), self.numbers[start : start + BATCH], n_views)
 
     def later_epoch(self) -> None:
@@ -139,8 +136,7 @@ class Ours:
     def cut_out_all(self) -> None:
         """The whole of cutting out: shard, index and digests on disk, by one reader."""
         self.n_shards += 1
-        config = CutoutConfig(image_size_px=self.size_px)
-        cut_out_chunk(self.chunk, config, self.folder / str(self.n_shards), n_readers=1)
+        cut_out_chunk(self.chunk, self.config, self.folder / str(self.n_shards), n_readers=1)
 
     def _draw(self, images: np.ndarray, rows: np.ndarray, n_views: int) -> None:
         """Views of a batch."""

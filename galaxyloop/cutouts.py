@@ -1,5 +1,6 @@
 """Cutting out: every image of a chunk decoded once, cropped, resized and packed into a shard."""
 
+import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from galaxyloop.images import (
     ImageRejectedError,
     cut_out,
     decode_image,
+    is_jpeg,
 )
 from galaxyloop.shards import CutoutCollection, CutoutShard, CutoutWriter, ShardSummary
 from galaxyloop.storage import ABSENT_ERRORS, LocationError, whole_directory
@@ -58,6 +60,10 @@ class CutoutConfig(StrictConfig):
     """An image with a longer file is rejected."""
     colour: ColourConfig = ColourConfig()
     """How FITS bands become RGB; JPEG and PNG are RGB already."""
+    reduced_decode: bool = True
+    """Decode a JPEG at 1/8, 1/4 or 1/2 of its size where enough pixels are left, and shrink it
+    quickly: half the time. Pixels differ from exact averages over area (false) by up to a fifth of
+    the sky's noise in the mean, and in place by up to one if centre_fraction is below 1."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -72,6 +78,23 @@ class CutoutConfig(StrictConfig):
         for name in ("min_side_px", "max_image_px", "max_image_bytes"):
             value = getattr(self, name)
             require(value >= 1, f"{name} must be >= 1, got {value}")
+
+
+def cut_out_image(parts: Sequence[ImagePart], config: CutoutConfig) -> Cutout:
+    """The cutout of one image, from its files.
+
+    Raises:
+        ImageRejectedError: it cannot be decoded, is out of bounds, or blank.
+    """
+    is_quick = config.reduced_decode and is_jpeg(parts[0].content)
+    wanted_px = math.ceil(config.image_size_px / config.centre_fraction) if is_quick else 0
+    bounds = ImageBounds(config.max_image_px, config.min_side_px)
+    image = decode_image(parts, bounds, config.colour, wanted_px)
+    cutout = cut_out(image, config.centre_fraction, config.image_size_px, is_quick)
+    levels, n_bands = cutout.ravel(), cutout.shape[2]
+    if (levels[n_bands:] == levels[:-n_bands]).all():
+        raise ImageRejectedError("blank", f"every pixel is {cutout[0, 0].tolist()}")
+    return cutout
 
 
 def cut_out_chunk(
@@ -186,7 +209,6 @@ class _Cutter:
     def __init__(self, config: CutoutConfig, files: ImageFiles) -> None:
         self.config = config
         self.files = files
-        self.bounds = ImageBounds(config.max_image_px, config.min_side_px)
 
     def in_order(
         self, chunk: pd.DataFrame, n_readers: int
@@ -201,13 +223,9 @@ class _Cutter:
     def _one(self, row: _Row) -> Cutout | ImageRejectedError:
         """One image's cutout, or why there is none; rejection is an answer here, no failure."""
         try:
-            image = decode_image(self._parts(row), self.bounds, self.config.colour)
-            cutout = cut_out(image, self.config.centre_fraction, self.config.image_size_px)
-            if (cutout == cutout[:1, :1]).all():
-                raise ImageRejectedError("blank", f"every pixel is {cutout[0, 0].tolist()}")
+            return cut_out_image(self._parts(row), self.config)
         except ImageRejectedError as rejection:
             return rejection
-        return cutout
 
     def _parts(self, row: _Row) -> list[ImagePart]:
         """The image's files, if they are still those of the survey version."""

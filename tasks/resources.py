@@ -24,7 +24,7 @@ RETRIES = 3
 """Attempts after the first, used only for what can pass on a second try."""
 
 CODE_VERSIONS = {
-    "cut_out_chunk": "3",
+    "cut_out_chunk": "4",
     "pretrain_supervised": "3",
     "pretrain_byol": "1",
     "pretrain_hybrid": "1",

@@ -4,7 +4,7 @@ from galaxyloop.images.bounds import Cutout, ImageBounds, ImageRejectedError, Pi
 from galaxyloop.images.colour import COLOUR_PRESETS, ColourConfig
 from galaxyloop.images.crop import cut_out
 from galaxyloop.images.decode import decode_image
-from galaxyloop.images.pictures import decode_rgb
+from galaxyloop.images.pictures import decode_rgb, is_jpeg
 
 __all__ = [
     "COLOUR_PRESETS",
@@ -16,4 +16,5 @@ __all__ = [
     "cut_out",
     "decode_image",
     "decode_rgb",
+    "is_jpeg",
 ]

@@ -17,7 +17,9 @@ from galaxyloop.images.pictures import decode_rgb, is_picture, not_an_image
 _BLUE_TO_RED = ("u", "g", "r", "vis", "i", "z", "y", "j", "h", "k", "ks")
 
 
-def decode_image(parts: Sequence[ImagePart], bounds: ImageBounds, colour: ColourConfig) -> Pixels:
+def decode_image(
+    parts: Sequence[ImagePart], bounds: ImageBounds, colour: ColourConfig, wanted_px: int = 0
+) -> Pixels:
     """Decode the files of one image to 8-bit RGB.
 
     FITS counts rows from the bottom, pictures from the top. FITS images are turned upside down,
@@ -27,13 +29,15 @@ def decode_image(parts: Sequence[ImagePart], bounds: ImageBounds, colour: Colour
         parts: the image's one file, or one a band.
         bounds: what it may measure.
         colour: how FITS bands become colours; JPEG and PNG do not look at it.
+        wanted_px: the shorter side that is enough [px], of which ``decode_rgb`` tells; 0 decodes
+            whole, as FITS and PNG always are.
 
     Raises:
         ImageRejectedError: no image, damaged, truncated, too large or too small, a band is
             missing or has too little data.
     """
     if len(parts) == 1 and not is_fits(parts[0].content):
-        return decode_rgb(parts[0].content, bounds)
+        return decode_rgb(parts[0].content, bounds, wanted_px)
     recipe = colour.recipe
     planes = _read_bands(parts, bounds, colour, recipe)
     sizes = {plane.shape for plane in planes.values()}

@@ -13,6 +13,11 @@ _JPEG_END = b"\xff\xd9"
 _SCAN_MARKER = 0xDA
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+}
 _TEXT_STARTS = {
     b"<!doctype html": "an HTML page instead of an image",
     b"<html": "an HTML page instead of an image",
@@ -29,19 +34,32 @@ def is_picture(content: bytes) -> bool:
     return content.startswith((_JPEG_START, _PNG_START))
 
 
-def decode_rgb(content: bytes, bounds: ImageBounds) -> Pixels:
+def is_jpeg(content: bytes) -> bool:
+    """Whether bytes begin like a JPEG."""
+    return content.startswith(_JPEG_START)
+
+
+def decode_rgb(content: bytes, bounds: ImageBounds, wanted_px: int = 0) -> Pixels:
     """Decode a JPEG or PNG to 8-bit RGB; grey is repeated, alpha dropped, 16 bits scaled.
 
     The size is read from the header first, so that a small file cannot unpack into more memory
     than allowed. OpenCV decodes: torchvision 0.29 announces the end of its own decoders, and a
     damaged PNG ends the whole process there. An orientation tag is not followed.
 
+    Args:
+        content: the file.
+        bounds: what it may measure, before any reduction.
+        wanted_px: a JPEG may be decoded at 1/8, 1/4 or 1/2 of its size, the smallest that leaves
+            its shorter side at least so long [px] and divides both sides; 0 decodes it whole.
+            The low frequencies of its blocks are all that is unpacked, so they are averages.
+
     Raises:
         ImageRejectedError: not an image, damaged, truncated, too large or too small.
     """
-    if content.startswith(_JPEG_START):
-        check_size(_jpeg_size(content), bounds)
-        return _decode_jpeg(content)
+    if is_jpeg(content):
+        size = _jpeg_size(content)
+        check_size(size, bounds)
+        return _decode_jpeg(content, _reduction(size, wanted_px))
     if content.startswith(_PNG_START):
         check_size(_png_size(content), bounds)
         return _decode_png(content)
@@ -67,19 +85,33 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
         if marker == _SCAN_MARKER:
             break
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    if content.find(_JPEG_END, at) < 0:
+    if content.rfind(_JPEG_END, at) < 0:
         raise ImageRejectedError("a truncated JPEG", f"{len(content)} bytes")
     if size is None:
         raise ImageRejectedError("a damaged JPEG", "no size in its header")
     return size
 
 
-def _decode_jpeg(content: bytes) -> Pixels:
-    """JPEG bytes to RGB."""
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+def _reduction(size_px: tuple[int, int], wanted_px: int) -> int:
+    """How many times smaller an image of this width and height is decoded.
+
+    Sides are divided without remainder, or the last pixels would be averages of half an edge.
+    """
+    for factor in _REDUCED:
+        if 0 < wanted_px * factor <= min(size_px) and not any(side % factor for side in size_px):
+            return factor
+    return 1
+
+
+def _decode_jpeg(content: bytes, reduction: int) -> Pixels:
+    """JPEG bytes to RGB, 1, 2, 4 or 8 times smaller."""
+    flags = _REDUCED.get(reduction, cv2.IMREAD_COLOR_RGB) | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if image is None:
         raise ImageRejectedError("a damaged JPEG", f"{len(content)} bytes")
+    if reduction > 1:
+        # OpenCV reduces to BGR alone.
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
     return np.asarray(image)
 
 

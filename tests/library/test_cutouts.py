@@ -1,5 +1,6 @@
 """Cutting out a chunk."""
 
+import dataclasses
 import json
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ SMALL = CutoutConfig(image_size_px=32, max_image_px=1_000_000)
 def test_cut_out_chunk__pixels_are_those_of_each_file_in_order(tmp_path: Path) -> None:
     files = good_files(9)
     chunk = write_chunk(tmp_path / "in", files)
-    summary = cut_out_chunk(chunk, SMALL, tmp_path / "shard")
+    exact = dataclasses.replace(SMALL, reduced_decode=False)
+    summary = cut_out_chunk(chunk, exact, tmp_path / "shard")
     shard = CutoutShard.open(tmp_path / "shard", verify=True)
     assert summary.n_galaxies == 9
     assert shard.index["id_str"].tolist() == list(files)
