@@ -8,7 +8,7 @@ from galaxyloop.training.config import TrainingConfig
 
 TRAINABLE = ("full", "top", "head")
 CLASS_WEIGHTS = ("balanced", "none")
-HEAD_STARTS = ("probe", "zero")
+HEAD_STARTS = ("auto", "probe", "zero")
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ class FinetuneRun(StrictConfig):
     layer_decay: float = 0.75
     """Factor of the learning rate from each stage or block to the one before it, from the head on;
     above 0, and 1 trains all alike."""
-    frozen_normalisation: bool = False
-    """Batch normalisations keep their statistics, scales and shifts in trained layers too. Helps
-    encoders trained on images alone (BYOL, hybrid) when labels are few."""
-    head_start: str = "zero"
+    frozen_normalisation: bool | None = None
+    """Batch normalisations keep their statistics, scales and shifts in trained layers too. None
+    does so where the encoder was trained before: few labels shift statistics more than they teach,
+    above all those of encoders trained on images alone (BYOL, hybrid)."""
+    head_start: str = "auto"
     """probe (the linear model that fits the frozen encoder's features best; Kumar et al. 2022,
-    arXiv:2202.10054) or zero. A head for votes starts at the votes' prior either way."""
+    arXiv:2202.10054), zero, or auto: probe where the encoder was trained before. A head for votes
+    starts at the votes' prior either way."""
     dropout_rate: float = 0.2
     """Share of features the head drops in training."""
     class_weights: str = "balanced"

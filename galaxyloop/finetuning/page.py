@@ -5,7 +5,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jinja2
 import pandas as pd
@@ -81,9 +81,9 @@ def metric_rows(metrics: pd.DataFrame) -> list[dict[str, object]]:
     return rows
 
 
-def _cell(row: Mapping[Hashable, float]) -> str:
+def _cell(row: Mapping[Hashable, Any]) -> str:
     """Value and interval of one model; a dash where it is not defined."""
-    value, low, high = row["value"], row["low"], row["high"]
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
     if math.isnan(value):
         return "–"
     return f"{value:.3f}" if math.isnan(low) else f"{value:.3f} ({low:.3f} to {high:.3f})"

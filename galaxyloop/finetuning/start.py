@@ -92,6 +92,17 @@ def check_start(run: FinetuneRun, start: Path | None) -> None:
     )
 
 
+def settled(run: FinetuneRun, start: Path | None) -> FinetuneRun:
+    """The run with what it leaves open decided: by whether its encoder was trained before."""
+    is_trained = start is not None or run.pretrained or bool(run.weights)
+    is_frozen, head_start = run.frozen_normalisation, run.head_start
+    return replace(
+        run,
+        frozen_normalisation=is_trained if is_frozen is None else is_frozen,
+        head_start=("probe" if is_trained else "zero") if head_start == "auto" else head_start,
+    )
+
+
 def label_model(
     base: GalaxyEncoder, galaxies: LabelledCutouts, target: Target, run: FinetuneRun
 ) -> LabelModel:
@@ -101,7 +112,7 @@ def label_model(
         base: the encoder to start from; it becomes part of the model.
         galaxies: to train on, with standardised labels.
         target: what the labels mean.
-        run: the head's start, and what is trained.
+        run: the head's start and what is trained, both ``settled``.
     """
     head = LabelHead(base.encoder.n_features, target.n_outputs, run.dropout_rate)
     labels = galaxies.labels[:, 0].astype(np.float64)
@@ -128,7 +139,7 @@ def vote_model(
         base: the encoder to start from; it becomes part of the model.
         galaxies: to train on, with votes.
         tree: the questions.
-        run: what is trained.
+        run: what is trained, ``settled``.
     """
     with seeded(run.training.seed, _HEAD_STREAM):
         head = VoteHead(base.encoder.n_features, len(tree.columns), run.dropout_rate)
@@ -166,7 +177,7 @@ def balanced_weights(
 def _freeze(model: GalaxyEncoder, run: FinetuneRun) -> None:
     """Freeze what the run does not train."""
     n_trained = {"full": count_layers(model.encoder), "top": run.n_blocks, "head": 0}
-    freeze_layers(model, n_trained[run.trainable], run.frozen_normalisation)
+    freeze_layers(model, n_trained[run.trainable], bool(run.frozen_normalisation))
 
 
 def _with_weights(model: GalaxyEncoder, path: Path) -> GalaxyEncoder:

@@ -20,6 +20,7 @@ from galaxyloop.finetuning.model import LabelModel
 from galaxyloop.finetuning.start import (
     balanced_weights,
     label_model,
+    settled,
     starting_encoder,
     vote_model,
 )
@@ -87,7 +88,7 @@ def finetune(
     start = options.get("start")
     with repeatable(run.training.n_threads):
         base = starting_encoder(train, run, start)
-        objective = _make_objective(base, train, target, run)
+        objective = _make_objective(base, train, target, settled(run, start))
         told = _describe_data(train, validation, target)
         if start is not None:
             told["start_digest"] = checkpoint_digest(start)
