@@ -13,7 +13,7 @@ _PRETRAINED_RATE, _DIRECT_RATE = 1e-4, 1e-3
 
 
 def standard_arms(
-    epochs: dict[str, int] | None = None, published: tuple[str, Path] | None = None
+    epochs: dict[str, int] | int | None = None, published: tuple[str, Path] | None = None
 ) -> list[ArmConfig]:
     """Nothing, random features, votes, images alone, both; two sets of votes; published weights.
 
@@ -21,10 +21,13 @@ def standard_arms(
     normalisations in finetuning: the statistics of views differ from those of plain cutouts.
 
     Args:
-        epochs: of each arm's pretraining by name; those of ``STANDARD_EPOCHS`` by default.
+        epochs: of each arm's pretraining by name, or one number for all; ``STANDARD_EPOCHS`` by
+            default.
         published: timm name and file of published weights; None leaves that arm absent.
     """
-    epochs = STANDARD_EPOCHS if epochs is None else epochs
+    if isinstance(epochs, int):
+        epochs = dict.fromkeys(STANDARD_EPOCHS, epochs)
+    epochs = STANDARD_EPOCHS | (epochs or {})
     direct = ArmConfig("direct", kinds=["finetune"], finetune=_from_nothing())
     name, weights = published or ("", "")
     return [
@@ -50,13 +53,13 @@ def standard_arms(
 
 
 STANDARD_EPOCHS = {
-    "supervised_gz2": 60,
+    "supervised_gz2": 50,
     "supervised_gz2_efigi": 34,
-    "byol": 20,
-    "hybrid_gz2": 20,
-    "hybrid_gz2_efigi": 20,
+    "byol": 12,
+    "hybrid_gz2": 10,
+    "hybrid_gz2_efigi": 10,
 }
-"""Epochs of pretraining that fit into 100 minutes of one core, the cells included."""
+"""Epochs of pretraining that, with the cells, fit into 100 minutes of one core."""
 
 
 def _on_votes(name: str, label_set: str, epochs: dict[str, int]) -> ArmConfig:

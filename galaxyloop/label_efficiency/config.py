@@ -97,7 +97,7 @@ class LabelEfficiencyConfig(StrictConfig):
     """What is compared; ``standard_arms`` gives them."""
     n_labels: list[int] = field(default_factory=lambda: [50, 100, 250, 750])
     """Numbers of labels, each at least 4, rising."""
-    n_steps: list[int] = field(default_factory=lambda: [80, 100, 140, 240])
+    n_steps: list[int] = field(default_factory=lambda: [60, 80, 110, 180])
     """Steps of finetuning at each of them; whole epochs come as near as they can."""
     batch_size: int = 48
     """Galaxies a step of finetuning at most."""

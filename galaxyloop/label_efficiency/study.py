@@ -2,12 +2,14 @@
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +233,7 @@ def _workers(n_workers: int, n_threads: int | None) -> Iterator[ProcessPoolExecu
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=spawn)
+    pool = ProcessPoolExecutor(n_workers, mp_context=spawn, initializer=_end_with_parent)
     try:
         yield pool
     finally:
@@ -241,6 +243,18 @@ def _workers(n_workers: int, n_threads: int | None) -> Iterator[ProcessPoolExecu
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    """In a worker: stop when the study is gone, also if it was killed in the middle of a job."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _bar(config: LabelEfficiencyConfig) -> "tqdm[None]":

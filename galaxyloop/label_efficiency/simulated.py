@@ -1,0 +1,66 @@
+"""A study on simulated galaxies, whose truth is known: has this galaxy spiral arms?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from galaxyloop.finetuning.labels import Labels
+from galaxyloop.finetuning.targets import Target
+from galaxyloop.label_efficiency.arms import standard_arms
+from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
+from galaxyloop.label_efficiency.data import CutoutArray, StudyData, prepare_study
+from galaxyloop.synthetic import SimulationConfig, simulate_galaxies
+
+LEAST_CONTRAST = 0.3
+"""Arms of less contrast are not labelled as arms."""
+_WITHHELD = ["spiral"]
+_LABEL_SET = "gz2"
+
+
+def simulated_config(
+    epochs: int, arms: list[str], n_labels: list[int], n_steps: list[int], n_draws: int
+) -> LabelEfficiencyConfig:
+    """Some of the standard arms, with the simulated votes as their only label set.
+
+    Args:
+        epochs: of each pretraining.
+        arms: names of standard arms.
+        n_labels: see ``LabelEfficiencyConfig``.
+        n_steps: see ``LabelEfficiencyConfig``.
+        n_draws: see ``LabelEfficiencyConfig``.
+    """
+    chosen: list[ArmConfig] = [arm for arm in standard_arms(epochs) if arm.name in arms]
+    return LabelEfficiencyConfig(
+        arms=[replace(arm, label_set=_LABEL_SET if arm.label_set else "") for arm in chosen],
+        n_labels=n_labels,
+        n_steps=n_steps,
+        n_draws=n_draws,
+        withheld=_WITHHELD,
+    )
+
+
+def simulate_study(simulation: SimulationConfig, config: LabelEfficiencyConfig) -> StudyData:
+    """Cutouts and votes of simulated galaxies, and for each the truth about its spiral arms.
+
+    Args:
+        simulation: the galaxies and their volunteers.
+        config: the study; it should withhold the questions about spirals.
+    """
+    survey = simulate_galaxies(simulation)
+    id_strs = survey.galaxies["id_str"].to_numpy(dtype=object)
+    has_arms = survey.parameters["arm_contrast"].to_numpy() > LEAST_CONTRAST
+    target = Target("binary", "arms", ["no-arms", "arms"])
+    table = pd.DataFrame({"id_str": id_strs, "label": np.where(has_arms, "arms", "no-arms")})
+    table = table.assign(y=has_arms.astype(np.float64)).sort_values("id_str", ignore_index=True)
+    counts = dict.fromkeys(("n_read", "n_used"), len(table)) | {"n_repeated": 0, "n_rejected": 0}
+    votes = pd.DataFrame(survey.votes, columns=list(survey.tree.columns))
+    votes.insert(0, "id_str", id_strs)
+    voted = votes[survey.galaxies["is_labelled"].to_numpy()].reset_index(drop=True)
+    return prepare_study(
+        CutoutArray(survey.images, id_strs),
+        survey.galaxies,
+        Labels(table, target, counts, "the simulation's truth"),
+        {_LABEL_SET: (voted, survey.tree)},
+        config,
+    )
