@@ -14,6 +14,9 @@ from galaxyloop.config import StrictConfig, require
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.objectives.collapse import CollapseMonitor
 from galaxyloop.objectives.objective import Objective
+from galaxyloop.random_streams import seeded
+
+_NETWORKS_STREAM = 3
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,20 @@ class ByolObjective(Objective):
     n_validation_views = 2
     keeps: ClassVar[Literal["best", "last"]] = "last"
 
-    def __init__(self, model: GalaxyEncoder, config: ByolConfig) -> None:
-        """Add the networks; the target starts as a copy of the online one."""
+    def __init__(self, model: GalaxyEncoder, config: ByolConfig, seed: int = 0) -> None:
+        """Add the networks; the target starts as a copy of the online one.
+
+        Args:
+            model: its encoder is trained.
+            config: sizes and the moving average.
+            seed: of the first weights of projector and predictor.
+        """
         super().__init__(model)
         self.config = config
         sizes = config.hidden_size, config.projection_size
-        self.projector = _perceptron(model.encoder.n_features, *sizes)
-        self.predictor = _perceptron(config.projection_size, *sizes)
+        with seeded(seed, _NETWORKS_STREAM):
+            self.projector = _perceptron(model.encoder.n_features, *sizes)
+            self.predictor = _perceptron(config.projection_size, *sizes)
         self.target_encoder = copy.deepcopy(model.encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self._monitor = CollapseMonitor()
@@ -83,7 +93,17 @@ class ByolObjective(Objective):
     def look_at(
         self, views: Sequence[Float[Tensor, "galaxy band y x"]]
     ) -> tuple[list[Float[Tensor, "galaxy feature"]], list[Float[Tensor, "galaxy band y x"]]]:
-        """The online features of each view, and the views normalised, once for both networks."""
+        """The online features of each view, and the views normalised, once for both networks.
+
+        Raises:
+            ConfigError: a training batch holds one galaxy, which has no spread to normalise by.
+        """
+        n_galaxies = len(views[0])
+        require(
+            n_galaxies > 1 or not self.training,
+            f"a step must have >= 2 galaxies for batch normalisation, got {n_galaxies}; "
+            "set batch_size to 3 or more",
+        )
         normalised = [self.model.normalise(view) for view in views]
         return [self.model.encoder(view) for view in normalised], normalised
 
@@ -92,17 +112,7 @@ class ByolObjective(Objective):
         features: Sequence[Float[Tensor, "galaxy feature"]],
         normalised: Sequence[Float[Tensor, "galaxy band y x"]],
     ) -> Float[Tensor, ""]:
-        """The loss from what ``look_at`` returns.
-
-        Raises:
-            ConfigError: a training batch holds one galaxy, which has no spread to normalise by.
-        """
-        n_galaxies = len(features[0])
-        require(
-            n_galaxies > 1 or not self.training,
-            f"a step must have >= 2 galaxies for batch normalisation, got {n_galaxies}; "
-            "set batch_size to 3 or more",
-        )
+        """The loss from what ``look_at`` returns."""
         first, second = (self.predictor(self.projector(one)) for one in features)
         with torch.no_grad():
             targets = [self.target_projector(self.target_encoder(view)) for view in normalised]
@@ -160,9 +170,11 @@ def decay_at(step: int, n_steps: int, base: float) -> float:
 
 def _perceptron(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
     """Linear, batch normalisation, ReLU, linear."""
+    # No biases: the normalisation that follows, in the predictor too, would take them off again,
+    # so that only rounding would move them.
     return nn.Sequential(
         nn.Linear(n_in, n_hidden, bias=False),
         nn.BatchNorm1d(n_hidden),
         nn.ReLU(),
-        nn.Linear(n_hidden, n_out),
+        nn.Linear(n_hidden, n_out, bias=False),
     )

@@ -61,9 +61,9 @@ class HybridObjective(ByolObjective):
     n_validation_views = 0
     keeps = "best"
 
-    def __init__(self, model: GalaxyModel, config: HybridConfig) -> None:
-        """Add the networks."""
-        super().__init__(model, config)
+    def __init__(self, model: GalaxyModel, config: HybridConfig, seed: int = 0) -> None:
+        """Add the networks; arguments as for BYOL."""
+        super().__init__(model, config, seed)
         self._votes_weight = config.votes_weight
 
     def before_step(self, step: int, n_steps: int) -> None:
