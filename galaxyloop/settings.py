@@ -20,6 +20,8 @@ SETTINGS = {
     "vote_checks": "galaxyloop.vote_tables:VotesConfig",
     "split": "galaxyloop.splits:SplitConfig",
     "run": "galaxyloop.training:SupervisedRun",
+    "byol": "galaxyloop.training:ByolRun",
+    "hybrid": "galaxyloop.training:HybridRun",
     "label_checks": "galaxyloop.finetuning.labels:LabelConfig",
     "rounds": "galaxyloop.finetuning.rounds:RoundsConfig",
     "finetuning": "galaxyloop.finetuning.config:FinetuneRun",

@@ -7,6 +7,7 @@ from flytekit.clis.sdk_in_container import run, utils
 
 from galaxyloop.config import StrictConfig
 from galaxyloop.errors import GalaxyloopError
+from galaxyloop.settings import SETTINGS
 
 _print_in_full = utils.pretty_print_exception
 _make_option = run.to_click_option
@@ -30,8 +31,15 @@ def print_briefly(error: Exception, verbosity: int = 1) -> None:
 def make_short_option(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - click is untyped here
     """An option whose help says where a config's settings are listed, not its JSON schema."""
     option = _make_option(*arguments, **named)
-    name, variable, config_type = arguments[2:5]
+    variable, config_type = arguments[3:5]
     if isinstance(config_type, type) and issubclass(config_type, StrictConfig):
-        option.help = f"{variable.description} Settings: galaxyloop settings {name}"
+        stage = _stage_of(config_type)
+        option.help = f"{variable.description} Settings: galaxyloop settings {stage}"
         option.show_default = False
     return option
+
+
+def _stage_of(config_type: type[StrictConfig]) -> str:
+    """The name under which ``galaxyloop settings`` lists a config."""
+    wanted = config_type.__name__
+    return next((name for name, place in SETTINGS.items() if place.endswith(f":{wanted}")), wanted)

@@ -103,7 +103,7 @@ def pretrain_byol(
     validation = select_images(cutouts, splits, "validation")
     with repeatable(run.training.n_threads):
         model = new_encoder(train, run, options.get("start"))
-        objective = ByolObjective(model, run.objective)
+        objective = ByolObjective(model, run.objective, run.training.seed)
         return _pretrain(objective, (train, validation), run, directory, options)
 
 
@@ -139,7 +139,7 @@ def pretrain_hybrid(
     validation = select_split(cutouts, votes, splits, tree, "validation")
     with repeatable(run.training.n_threads):
         model = new_model(galaxies, tree, run, run.objective.dropout_rate, options.get("start"))
-        objective = HybridObjective(model, run.objective)
+        objective = HybridObjective(model, run.objective, run.training.seed)
         return _pretrain(objective, (train, validation), run, directory, options)
 
 
