@@ -19,12 +19,20 @@ from schemas.artefacts import (
     LabelEvaluationDirectory,
     LabelTable,
     LabelTableDirectory,
+    Prediction,
+    PredictionDirectory,
     SurveyVersion,
 )
 from schemas.model_version import ModelVersion
 from tasks.lineage import code_version
 from tasks.local_run import is_in_pod, keep, new_directory
-from tasks.opening import open_cutouts, open_indexes
+from tasks.opening import (
+    open_cutouts,
+    open_indexes,
+    open_shards,
+    open_survey,
+    prediction_files,
+)
 from tasks.resources import (
     ACCELERATOR,
     GPU_IMAGE,
@@ -193,3 +201,46 @@ def publish_finetuned(
         paths = write_results(judged, table, facts, Path(scratch))
         placed = [publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in paths]
     return say_results(judged, placed, f"{model.name}/{model.version}")
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("predict_labels"),
+)
+def predict_label_shard(checkpoint: Checkpoint, shard: CutoutShard) -> Prediction:
+    """A finetuned model's class or value of every galaxy in a shard."""
+    from galaxyloop.finetuning.catalogue import predict_label_shard as predict
+    from galaxyloop.finetuning.model import load_label_model
+    from galaxyloop.storage import file_digest
+
+    directory = new_directory("prediction")
+    directory.mkdir()
+    path = directory / "predictions.parquet"
+    predict(load_label_model(checkpoint.download()), open_shards([shard])[0], path)
+    return keep(directory, PredictionDirectory, file_digest(path))
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish_labels(
+    output: str, survey: SurveyVersion, predictions: list[Prediction], model: ModelVersion
+) -> str:
+    """Put a survey's predicted labels where they were asked for; returns the place."""
+    from galaxyloop.finetuning.catalogue import join_label_predictions
+    from galaxyloop.storage import publish_file
+
+    provenance = {
+        "model_name": model.name,
+        "model_version": model.version,
+        "checkpoint_digest": model.checkpoint_digest,
+        "survey_digest": survey.digest,
+        "code_version": code_version(),
+    }
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        path = Path(scratch) / "labels.parquet"
+        files = prediction_files(predictions)
+        join_label_predictions(files, open_survey(survey).alive, provenance, path)
+        return publish_file(path, f"{output.rstrip('/')}/labels.parquet")

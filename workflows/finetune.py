@@ -8,7 +8,7 @@ from galaxyloop.finetuning.labels import LabelConfig
 from galaxyloop.finetuning.metrics import LabelMetricsConfig
 from galaxyloop.finetuning.rounds import RoundsConfig
 from galaxyloop.surveys import IngestConfig
-from schemas.artefacts import Checkpoint, CutoutShard, LabelTable, SurveyVersion
+from schemas.artefacts import Checkpoint, CutoutShard, LabelTable, Prediction, SurveyVersion
 from tasks.finetune import (
     check_finetuning,
     choose_final,
@@ -16,10 +16,12 @@ from tasks.finetune import (
     evaluate_finetuned,
     finetune,
     list_rounds,
+    predict_label_shard,
     publish_finetuned,
+    publish_labels,
     read_label_table,
 )
-from tasks.registry import log_finetuning, register_model, resolve_start
+from tasks.registry import log_finetuning, register_model, resolve_model, resolve_start
 from workflows.ingest import ingest_survey
 
 
@@ -112,3 +114,39 @@ def finetune_and_register(
         output=output, evaluation=evaluation, labels=table, checkpoint=final, model=model
     )
     return summary
+
+
+@dynamic
+def predict_label_shards(checkpoint: Checkpoint, shards: list[CutoutShard]) -> list[Prediction]:
+    """Predict every shard; those predicted before by this checkpoint are cache hits."""
+    return [predict_label_shard(checkpoint=checkpoint, shard=shard) for shard in shards]
+
+
+@workflow
+def predict_labels(
+    manifest: str,
+    model: str = "galaxyloop-finetuned@challenger",
+    output: str = "labels",
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    previous: str = "",
+) -> str:
+    """Say what a finetuned model sees in every galaxy of a survey.
+
+    Args:
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
+        model: registered model as name@alias or name/version.
+        output: folder or address that receives labels.parquet.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts; the size must be the model's.
+        previous: directory of the survey version this one grows from; empty for a new survey.
+    """
+    checkpoint, version = resolve_model(model=model)
+    survey, shards = ingest_survey(
+        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    predictions = predict_label_shards(checkpoint=checkpoint, shards=shards)
+    place: str = publish_labels(
+        output=output, survey=survey, predictions=predictions, model=version
+    )
+    return place

@@ -1,0 +1,67 @@
+"""What a finetuned model says of every galaxy of a survey."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from galaxyloop.checkpoint import check_size
+from galaxyloop.finetuning.model import LabelModel
+from galaxyloop.finetuning.targets import Predicted, Target
+from galaxyloop.finetuning.training import predict_labels
+from galaxyloop.shards import CutoutShard
+
+_POSITION = ["id_str", "ra_deg", "dec_deg"]
+_FOOTER_PREFIX = "galaxyloop."
+
+
+def predict_label_shard(model: LabelModel, shard: CutoutShard, path: Path) -> int:
+    """Write the predictions of one shard as parquet; returns the number of galaxies.
+
+    The columns are ``id_str, ra_deg, dec_deg, image_digest, prediction`` and for classes
+    ``probability-<class>`` of each.
+
+    Raises:
+        CheckpointError: the model was trained on cutouts of another size.
+    """
+    check_size(model, shard.summary.image_size_px)
+    predicted = predict_labels(model, shard.images)
+    table = shard.index[[*_POSITION, "image_digest"]].reset_index(drop=True)
+    table = table.assign(**_columns(predicted, model.target))
+    table.to_parquet(path, index=False)
+    return len(table)
+
+
+def join_label_predictions(
+    files: Sequence[Path], alive: Mapping[str, str], provenance: Mapping[str, str], path: Path
+) -> int:
+    """Put shards' predictions together, a row a galaxy; returns the number of galaxies.
+
+    Args:
+        files: what ``predict_label_shard`` wrote, oldest shard first; of several predictions of
+            a galaxy the last counts.
+        alive: the fingerprint that each galaxy's image has now, by id; others are left out.
+        provenance: which model, survey and code; goes into the parquet footer.
+        path: the file to write.
+    """
+    table = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    current = table["id_str"].map(dict(alive)) == table["image_digest"]
+    table = table[current].drop_duplicates("id_str", keep="last")
+    table = table.drop(columns="image_digest").sort_values("id_str", ignore_index=True)
+    whole = pa.Table.from_pandas(table, preserve_index=False)
+    footer = {f"{_FOOTER_PREFIX}{name}": value for name, value in provenance.items()}
+    pq.write_table(whole.replace_schema_metadata({**(whole.schema.metadata or {}), **footer}), path)
+    return len(table)
+
+
+def _columns(predicted: Predicted, target: Target) -> dict[str, np.ndarray]:
+    """Predictions by column."""
+    if not target.is_classification:
+        return {"prediction": predicted}
+    names = np.array(target.classes, dtype=object)
+    likeliest = names[predicted.argmax(axis=1)]
+    shares = dict(zip(target.probability_columns, predicted.T, strict=True))
+    return {"prediction": likeliest, **shares}
