@@ -22,12 +22,11 @@ from galaxyloop.label_efficiency.arms import standard_arms
 from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, prepare_study, save_study
 from galaxyloop.label_efficiency.gates import judge_study
+from galaxyloop.label_efficiency.report import write_report
 from galaxyloop.label_efficiency.simulated import simulate_study, simulated_config
 from galaxyloop.label_efficiency.study import StudyPlaces, run_study
-from galaxyloop.label_efficiency.summary import summarise_cells, tabulate_differences
+from galaxyloop.label_efficiency.summary import summarise_cells
 from galaxyloop.label_efficiency.table import PRETRAINING_COLUMNS, read_rows
-from galaxyloop.plots.label_efficiency import plot_label_efficiency_panel
-from galaxyloop.plots.style import LIGHT, new_figure, paint
 from galaxyloop.shards import CutoutCollection, CutoutShard
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.synthetic import SimulationConfig
@@ -117,24 +116,15 @@ def quick_gates(summary: pd.DataFrame) -> list[Gate]:
 def report(
     results: pd.DataFrame, config: LabelEfficiencyConfig, places: StudyPlaces
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write summary, differences and figure beside the table of cells."""
-    summary = summarise_cells(results, config)
-    folder = places.cells.parent
-    rounded = summary.round(4)
-    rounded.to_csv(folder / "label_efficiency.csv", index=False)
-    if {"direct"} <= set(results["arm"]):
-        differences = tabulate_differences(results, config)
-        differences.round(4).to_csv(folder / "differences.csv", index=False)
-    figure, axes = new_figure(9.2, 5.6, 2, 2)
-    plot_label_efficiency_panel(summary, axes)
-    paint(figure, LIGHT).savefig(folder / "label_efficiency.png")
-    shown = ["arm", "kind", "n_labels", "n_draws", "auc", "auc_std", "balanced_accuracy", "note"]
-    print(rounded[shown].to_string(index=False))
+    """Write tables and figure beside the table of cells; summary and pretrainings."""
+    told, _ = write_report(results, config, places.cells.parent)
+    print(told)
     used = set(results["checkpoint_digest"])
     rows = pd.DataFrame(
         read_rows(places.pretrainings, PRETRAINING_COLUMNS), columns=list(PRETRAINING_COLUMNS)
     )
     made = rows[rows["checkpoint_digest"].isin(used)].drop_duplicates("arm", keep="last")
+    summary = summarise_cells(results, config)
     return summary, made.astype(
         dict.fromkeys(("cpu_minutes", "feature_std", "effective_rank"), float)
     )

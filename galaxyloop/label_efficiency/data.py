@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,14 +101,32 @@ def prepare_study(
     """
     matched = match_labels_to_images(labels, cutouts.id_strs)
     splits = split_study(galaxies, matched.table["id_str"], config.split)
-    table = matched.table.merge(splits[["id_str", "split"]], on="id_str")
     label_sets = {
         name: LabelSet(*withhold_votes(table_of_votes, tree, splits, config.withheld))
         for name, (table_of_votes, tree) in votes.items()
     }
+    return replace(match_study(cutouts, labels, splits), label_sets=label_sets)
+
+
+def match_study(
+    cutouts: Cutouts, labels: Labels, splits: pd.DataFrame, max_unmatched: float = 0.1
+) -> StudyData:
+    """Labels with the cutouts and splits of their galaxies, without votes.
+
+    Args:
+        cutouts: of all galaxies.
+        labels: of some of them.
+        splits: what ``split_study`` gives.
+        max_unmatched: share of labelled galaxies that may have no cutout.
+
+    Raises:
+        LabelError: too many labels have no cutout.
+    """
+    matched = match_labels_to_images(labels, cutouts.id_strs, max_unmatched)
+    table = matched.table.merge(splits[["id_str", "split"]], on="id_str")
     columns = ["id_str", "label", "y", "position", "split"]
     ordered = table[columns].sort_values("id_str", ignore_index=True)
-    return StudyData(cutouts, splits, ordered, labels.target, label_sets)
+    return StudyData(cutouts, splits, ordered, labels.target)
 
 
 def save_study(data: StudyData, directory: Path) -> Path:
@@ -124,7 +142,6 @@ def save_study(data: StudyData, directory: Path) -> Path:
         for start in range(0, len(ids), _GALAXIES_PER_READ):
             places = np.arange(start, min(start + _GALAXIES_PER_READ, len(ids)))
             images[places] = data.cutouts.read(places)
-        images.flush()
         table = pd.DataFrame({"id_str": ids}).merge(data.splits, on="id_str", how="left")
         table.to_parquet(draft / _FILES[1], index=False)
         data.labels.to_parquet(draft / _FILES[2], index=False)

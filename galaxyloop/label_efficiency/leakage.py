@@ -1,12 +1,19 @@
 """What pretraining may not see: questions near the label that is studied, and test galaxies."""
 
+import hashlib
+import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import DecisionTreeError, LabelError
 from galaxyloop.splits import SplitConfig, split_galaxies
+from galaxyloop.storage import whole_directory
+from galaxyloop.vote_tables import load_vote_summary, load_vote_tree, load_votes
+from galaxyloop.vote_tables.summary import SUMMARY_FILE, VOTES_FILE
 
 
 def withhold_questions(tree: DecisionTree, words: Sequence[str]) -> DecisionTree:
@@ -100,6 +107,41 @@ def withhold_votes(
     is_test = votes["id_str"].isin(set(splits.loc[splits["split"] == "test", "id_str"]))
     others = [c for c in votes.columns if c not in tree.columns]
     return votes.loc[~is_test, [*others, *kept.columns]].reset_index(drop=True), kept
+
+
+def write_withheld_votes(
+    directory: Path, splits: pd.DataFrame, words: Sequence[str], target: Path
+) -> str:
+    """A directory of votes again, with no more in it than pretraining may see.
+
+    Args:
+        directory: what ``read_vote_table`` wrote.
+        splits: what ``split_study`` gives.
+        words: see ``withhold_questions``.
+        target: appears complete or not at all.
+
+    Returns:
+        Its digest.
+
+    Raises:
+        DecisionTreeError: no question is left.
+        StorageError: the target holds something already.
+    """
+    summary = load_vote_summary(directory)
+    votes, tree = withhold_votes(load_votes(directory), load_vote_tree(directory), splits, words)
+    digest = hashlib.sha256((tree.to_json() + votes.to_csv(index=False)).encode()).hexdigest()
+    kept = replace(
+        summary,
+        columns=list(tree.columns),
+        tree=tree.to_json(),
+        n_galaxies=len(votes),
+        digest=digest,
+    )
+    with whole_directory(target) as draft:
+        shutil.copytree(directory, draft, dirs_exist_ok=True)
+        votes.to_parquet(draft / VOTES_FILE, index=False)
+        (draft / SUMMARY_FILE).write_text(kept.to_json())
+    return digest
 
 
 def _mentions(question: Question, words: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -19,7 +20,7 @@ from galaxyloop.label_efficiency.config import ArmConfig
 from galaxyloop.label_efficiency.data import LabelSet, StudyData
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.training.config import PretrainingRun
-from galaxyloop.training.data import LabelledCutouts, select_images
+from galaxyloop.training.data import Cutouts, LabelledCutouts, select_images
 from galaxyloop.training.pretraining import pretrain_byol, pretrain_hybrid, pretrain_supervised
 from galaxyloop.training.running import RunHooks
 from galaxyloop.training.starting import new_encoder
@@ -57,7 +58,7 @@ def pretrain_arm(
             f"be pretrained from {start}; give the checkpoint of its start, or none"
         )
     if arm.pretraining == "random":
-        return make_random_encoder(data, arm.run, directory)
+        return make_random_encoder(data.cutouts, data.splits, arm.run, directory)
     if arm.pretraining == "byol":
         return pretrain_byol(data.cutouts, data.splits, arm.byol, directory, start=start, **hooks)
     votes = label_set_of(arm, data.label_sets)
@@ -67,18 +68,21 @@ def pretrain_arm(
     return pretrain_hybrid(*inputs, arm.hybrid, directory, start=start, **hooks)
 
 
-def make_random_encoder(data: StudyData, run: PretrainingRun, directory: Path) -> Path:
+def make_random_encoder(
+    cutouts: Cutouts, splits: pd.DataFrame, run: PretrainingRun, directory: Path
+) -> Path:
     """Write an encoder of first weights whose normalisations know the training images.
 
     Without that, batch normalisations in evaluation mode would take every feature to have mean 0
     and spread 1.
 
     Args:
-        data: cutouts and splits.
+        cutouts: uint8 images of one size.
+        splits: ``id_str`` and ``split``.
         run: names the encoder; its seed draws the weights.
         directory: of the checkpoint.
     """
-    galaxies = select_images(data.cutouts, data.splits, "train")
+    galaxies = select_images(cutouts, splits, "train")
     with repeatable(run.training.n_threads):
         model = new_encoder(galaxies, run)
         _settle_normalisations(model, galaxies)

@@ -35,7 +35,7 @@ def summarise_cells(results: pd.DataFrame, config: LabelEfficiencyConfig) -> pd.
         for kind in arm.kinds:
             for n_labels in config.n_labels:
                 place = dict(zip(_CELL, (arm.name, kind, n_labels), strict=True))
-                cells = results[(results[_CELL] == pd.Series(place)).all(axis=1)]
+                cells = _cells_at(results, arm.name, kind, n_labels)
                 note = "absent: no weights given" if arm.is_absent else ""
                 rows.append({**place, "n_draws": len(cells), **_metrics(cells), "note": note})
     return pd.DataFrame(rows)
@@ -59,10 +59,7 @@ def compare_arms(
         ``difference``, its ``low`` and ``high`` (90 % over draws, paired), and ``n_draws``.
     """
     parts = [
-        results[(results[_CELL] == pd.Series(dict(zip(_CELL, row, strict=True)))).all(axis=1)]
-        .set_index("draw")[metric]
-        .astype(float)
-        for row in (first, second)
+        _cells_at(results, *row).set_index("draw")[metric].astype(float) for row in (first, second)
     ]
     pairs = pd.concat(parts, axis=1, join="inner").to_numpy(dtype=np.float64)
     differences = pairs[:, 0] - pairs[:, 1]
@@ -102,6 +99,12 @@ def mean_interval(values: Sequence[float] | Float[np.ndarray, " draw"]) -> tuple
     mean, std = float(np.mean(values)), float(np.std(values, ddof=1))
     half = float(student.ppf((1 + COVERAGE) / 2, n_values - 1)) * std / float(np.sqrt(n_values))
     return mean - half, mean + half
+
+
+def _cells_at(results: pd.DataFrame, arm: str, kind: str, n_labels: int) -> pd.DataFrame:
+    """All draws of one row of the summary."""
+    is_kind = (results["arm"] == arm) & (results["kind"] == kind)
+    return results[is_kind & (results["n_labels"] == n_labels)]
 
 
 def _metrics(cells: pd.DataFrame) -> dict[str, float]:

@@ -74,7 +74,6 @@ def append_row(path: Path, row: Mapping[str, Any], columns: Sequence[str] = COLU
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(descriptor, line.encode())
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -1,0 +1,157 @@
+"""Studies of few labels as they run: what is read, what is repeated, and that pretraining pays."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from galaxyloop.errors import ConfigError, StorageError, UnknownNameError
+from galaxyloop.label_efficiency.cells import METRICS, Cell, run_cell
+from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
+from galaxyloop.label_efficiency.data import StudyData, open_study, save_study
+from galaxyloop.label_efficiency.pretraining import pretrain_arm, pretraining_key, with_threads
+from galaxyloop.label_efficiency.simulated import simulate_study, simulated_config
+from galaxyloop.label_efficiency.study import StudyPlaces, run_study
+from galaxyloop.label_efficiency.table import read_results
+from galaxyloop.synthetic import SimulationConfig
+
+SMALL = SimulationConfig(n_galaxies=160, image_size_px=32, repeated_share=0.1)
+ARMS = ["direct", "random", "supervised_gz2", "byol", "hybrid_gz2"]
+
+
+@dataclass
+class Watched:
+    """Cutouts that remember which of them were read."""
+
+    inner: object
+    seen: set[int] = field(default_factory=set)
+
+    @property
+    def id_strs(self) -> np.ndarray:
+        return self.inner.id_strs  # type: ignore[attr-defined]
+
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        self.seen.update(positions.tolist())
+        return self.inner.read(positions)  # type: ignore[attr-defined]
+
+
+def small_config(n_draws: int = 1) -> LabelEfficiencyConfig:
+    return simulated_config(1, ARMS, [20, 40], [2, 2], n_draws)
+
+
+@pytest.fixture(scope="module")
+def small() -> StudyData:
+    return simulate_study(SMALL, small_config())
+
+
+@pytest.mark.parametrize("name", ["random", "supervised_gz2", "byol", "hybrid_gz2"])
+def test_pretrain_arm__never_reads_a_test_galaxy(
+    small: StudyData, tmp_path: Path, name: str
+) -> None:
+    watched = Watched(small.cutouts)
+    arm = with_threads(small_config().arm(name), 1)
+    pretrain_arm(arm, replace(small, cutouts=watched), tmp_path / "checkpoint")
+    split_of = small.splits.set_index("id_str")["split"]
+    seen = {split_of[small.cutouts.id_strs[place]] for place in watched.seen}
+    assert "train" in seen
+    assert "test" not in seen
+
+
+def test_simulate_study__withholds_spirals_and_votes_of_test_galaxies(small: StudyData) -> None:
+    votes = small.label_sets["gz2"]
+    assert not [column for column in votes.tree.columns if "spiral" in column]
+    assert not set(votes.votes["id_str"]) & set(small.test["id_str"])
+    assert set(small.pool["id_str"]) | set(small.test["id_str"]) == set(small.cutouts.id_strs)
+    groups = small.splits.groupby("group_id")["split"].nunique()
+    assert (groups == 1).all()
+    assert len(groups) < len(small.splits)
+
+
+def test_pretraining_key__changes_with_votes_and_runs_and_not_with_the_arms_name(
+    small: StudyData,
+) -> None:
+    arm = small_config().arm("hybrid_gz2")
+    key = pretraining_key(arm, small)
+    assert key == pretraining_key(replace(arm, name="other"), small)
+    assert key != pretraining_key(with_threads(arm, 3), small)
+    assert key != pretraining_key(arm, small, start_digest="a" * 64)
+    votes = small.label_sets["gz2"]
+    fewer = replace(votes, votes=votes.votes.iloc[1:])
+    assert key != pretraining_key(arm, replace(small, label_sets={"gz2": fewer}))
+    with pytest.raises(UnknownNameError, match="no label set 'gz2'"):
+        pretraining_key(arm, replace(small, label_sets={}))
+
+
+def test_pretrain_arm__refuses_arms_without_an_encoder_and_a_missing_start(
+    small: StudyData, tmp_path: Path
+) -> None:
+    config = small_config()
+    with pytest.raises(ConfigError, match="arm 'direct' with pretraining 'none'"):
+        pretrain_arm(config.arm("direct"), small, tmp_path)
+    started = replace(config.arm("byol"), start="random")
+    with pytest.raises(ConfigError, match="cannot be pretrained from None"):
+        pretrain_arm(started, small, tmp_path)
+
+
+def test_save_study__is_opened_with_the_same_content(small: StudyData, tmp_path: Path) -> None:
+    again = open_study(save_study(small, tmp_path / "study"))
+    assert again.digest() == small.digest()
+    pd.testing.assert_frame_equal(again.labels, small.labels)
+    assert again.label_sets["gz2"].tree == small.label_sets["gz2"].tree
+    with pytest.raises(StorageError, match="holds no study's data"):
+        open_study(tmp_path)
+
+
+def test_run_cell__gives_the_same_row_again(small: StudyData, tmp_path: Path) -> None:
+    config = small_config()
+    encoder = pretrain_arm(config.arm("random"), small, tmp_path / "random")
+    for cell, checkpoint in (
+        (Cell("random", "probe", 20, 0), encoder),
+        (Cell("direct", "finetune", 20, 0), None),
+    ):
+        rows = [run_cell(cell, config, small, checkpoint) for _ in range(2)]
+        assert rows[0] | {"cpu_seconds": 0} == rows[1] | {"cpu_seconds": 0}
+        assert rows[0]["n_test"] == len(small.test)
+        for metric in METRICS:
+            assert 0 <= rows[0][f"{metric}_test_low"] <= rows[0][metric] <= 1
+
+
+@pytest.mark.slow
+def test_run_study__goes_on_where_it_was_and_repeats_nothing(
+    small: StudyData, tmp_path: Path
+) -> None:
+    places = StudyPlaces(
+        save_study(small, tmp_path / "study"), tmp_path / "work", tmp_path / "cells.csv"
+    )
+    first = run_study(small_config(), places)
+    lines = places.cells.read_text().splitlines()
+    assert len(lines) == 1 + len(first) == 1 + (1 + 1 + 3 * 2) * 2
+    # The last line is torn off, and a second draw is asked for.
+    places.cells.write_text("\n".join([*lines[:-1], lines[-1][:40]]))
+    second = run_study(small_config(n_draws=2), places)
+    assert places.cells.read_text().splitlines()[: len(lines) - 1] == lines[:-1]
+    assert len(second) == 2 * len(first)
+    assert len(read_results(places.cells)) == 2 * len(first)
+    key = ["arm", "kind", "n_labels", "draw"]
+    both = first.merge(second, on=key, suffixes=("", "_again"))
+    np.testing.assert_allclose(both["auc"], both["auc_again"], rtol=1e-5)
+    assert len(places.pretrainings.read_text().splitlines()) == 1 + 4
+
+
+@pytest.mark.slow
+def test_run_cell__hybrid_beats_training_from_nothing_at_100_labels(tmp_path: Path) -> None:
+    config = simulated_config(8, ["direct", "hybrid_gz2"], [100], [60], n_draws=3)
+    simulation = SimulationConfig(n_galaxies=1200, image_size_px=48, seed=3)
+    data = simulate_study(simulation, config)
+    arm = with_threads(config.arm("hybrid_gz2"), 1)
+    encoder = pretrain_arm(arm, data, tmp_path / "hybrid")
+    auc = {
+        name: [
+            run_cell(Cell(name, "finetune", 100, draw), config, data, checkpoint)["auc"]
+            for draw in range(3)
+        ]
+        for name, checkpoint in (("direct", None), ("hybrid_gz2", encoder))
+    }
+    assert np.mean(auc["hybrid_gz2"]) > np.mean(auc["direct"])
