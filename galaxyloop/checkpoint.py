@@ -117,7 +117,8 @@ def build_encoder_model(config: dict[str, Any]) -> GalaxyEncoder:
     name, size = config["encoder"], config["image_size_px"]
     is_local = isinstance(name, str) and ":" not in name
     require(is_local, f"encoder must be a name without an address, got {name!r}")
-    require(isinstance(size, int) and 8 <= size <= 4096, f"image_size_px is {size!r}")
+    is_size = isinstance(size, int) and not isinstance(size, bool) and 8 <= size <= 4096
+    require(is_size, f"image_size_px must be a whole number from 8 to 4096, got {size!r}")
     normalisation = Normalisation.from_dict(config["normalisation"])
     # The weights come from the checkpoint, so that a published encoder is rebuilt offline.
     return GalaxyEncoder(build_encoder(name), size, normalisation)
@@ -174,7 +175,12 @@ def load_checkpoint_tree(directory: Path) -> DecisionTree:
             f"{directory} holds a model of kind '{config.get('kind')}', which answers no decision "
             "tree; pretrain or finetune it on votes first"
         )
-    return DecisionTree.from_json(json.dumps(config["tree"]))
+    try:
+        return DecisionTree.from_json(json.dumps(config["tree"]))
+    except (DecisionTreeError, KeyError, TypeError, ValueError) as e:
+        raise CheckpointError(
+            f"{directory / CONFIG} does not describe a decision tree: {type(e).__name__}: {e}"
+        ) from e
 
 
 def checkpoint_digest(directory: Path) -> str:

@@ -1,10 +1,25 @@
 """Errors that a caller may react to; each carries its numbers as attributes."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class GalaxyloopError(Exception):
     """Base of every error that galaxyloop raises on purpose: bad input, with the remedy."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An error that crosses to another process keeps its message and its numbers."""
+        return _rebuild_error, (type(self), self.args, self.__dict__)
+
+
+def _rebuild_error(
+    kind: type[GalaxyloopError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> GalaxyloopError:
+    """The error as it was, made without its constructor, whose arguments are other ones."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigError(GalaxyloopError, ValueError):

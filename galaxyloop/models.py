@@ -29,7 +29,7 @@ class Normalisation(StrictConfig):
         for name, values in (("mean", self.mean), ("std", self.std)):
             is_good = len(values) == 3 and all(math.isfinite(value) for value in values)
             require(is_good, f"{name} must be three finite numbers, got {values}")
-        require(min(self.std) > 0, f"std must be > 0 in every band, got {self.std}")
+        require(min(self.std) >= 1e-6, f"std must be >= 1e-6 in every band, got {self.std}")
 
 
 class GalaxyEncoder(nn.Module):

@@ -26,8 +26,8 @@ RETRIES = 3
 CODE_VERSIONS = {
     "cut_out_chunk": "4",
     "pretrain_supervised": "3",
-    "pretrain_byol": "1",
-    "pretrain_hybrid": "1",
+    "pretrain_byol": "2",
+    "pretrain_hybrid": "2",
     "evaluate": "3",
     "predict_shard": "2",
     "finetune": "1",

@@ -69,7 +69,7 @@ class ContrastiveAugmentConfig(AugmentConfig):
     """The same settings for two views of a galaxy that shall be told to be the same.
 
     They change what another telescope, another night and another pointing change, and no more.
-    Made for cutouts of 64 pixels; the blur grows with the cutout's side.
+    Made for cutouts of 64 pixels: for larger ones raise ``blur``, which is in pixels.
     """
 
     min_field: float = 0.65

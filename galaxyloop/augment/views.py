@@ -12,7 +12,7 @@ from torch import Tensor
 from galaxyloop.augment.config import AugmentConfig
 from galaxyloop.augment.drawing import ViewPlan, draw_one_by_one, draw_together
 from galaxyloop.config import require
-from galaxyloop.random_streams import uniforms
+from galaxyloop.random_streams import derive_seed, uniforms
 
 _N_DRAWS = 10
 """Draws of a view before those of its bands; a new one goes behind, or all views change."""
@@ -98,7 +98,9 @@ def make_plan(
     noise = None
     if config.noise > 0:
         shape = (n_bands, 2 * height, 2 * width)
-        noise = _noise_field(when.seed, shape, config.noise, images.device)
+        noise = _noise_field(
+            derive_seed(when.seed, when.epoch, when.view), shape, config.noise, images.device
+        )
     return ViewPlan(
         maps=affine_maps(draws, config),
         sigmas_px=config.blur * draws[:, 9],
@@ -114,7 +116,7 @@ def make_plan(
 def _noise_field(
     seed: int, shape: tuple[int, int, int], sigma: float, device: torch.device
 ) -> Tensor:
-    """Normal noise, a pure function of the seed; a view's is a window: cheap and repeatable."""
+    """Normal noise, a pure function of the seed; a galaxy's is a window: cheap and repeatable."""
     generator = torch.Generator().manual_seed(seed % 2**63)
     field = torch.randn(shape, generator=generator).mul_(sigma)
     return field.permute(1, 2, 0).contiguous().to(device).permute(2, 0, 1)

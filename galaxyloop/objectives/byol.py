@@ -125,7 +125,7 @@ class ByolObjective(Objective):
         labels: Float[Tensor, "galaxy label"],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Loss times galaxies, and galaxies; plain views go to the monitor."""
-        self._monitor.add(self.model.features(plain))
+        self._watch(plain)
         return self.loss(views, labels) * len(plain), torch.tensor(float(len(plain)))
 
     @torch.no_grad()
@@ -138,6 +138,11 @@ class ByolObjective(Objective):
         ]
         online: list[Tensor] = [*self.model.encoder.parameters(), *self.projector.parameters()]
         torch._foreach_lerp_(target, online, share)  # noqa: SLF001 - torch's own way to do it in one call
+
+    def _watch(self, plain: Float[Tensor, "galaxy band y x"]) -> None:
+        """Show the monitor plain views, in float32: rounding must not count as rank."""
+        with torch.autocast(plain.device.type, enabled=False):
+            self._monitor.add(self.model.features(plain))
 
     def reset_monitors(self) -> None:
         """Start the monitor anew."""
@@ -170,8 +175,8 @@ def decay_at(step: int, n_steps: int, base: float) -> float:
 
 def _perceptron(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
     """Linear, batch normalisation, ReLU, linear."""
-    # No biases: the normalisation that follows, in the predictor too, would take them off again,
-    # so that only rounding would move them.
+    # No biases, as in the paper's own code; the projector's would be taken off again by the
+    # predictor's normalisation.
     return nn.Sequential(
         nn.Linear(n_in, n_hidden, bias=False),
         nn.BatchNorm1d(n_hidden),

@@ -87,5 +87,5 @@ class HybridObjective(ByolObjective):
         labels: Float[Tensor, "galaxy label"],
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Negative log-likelihood [nats] of the votes and number of answered questions."""
-        self._monitor.add(self.model.features(plain))
+        self._watch(plain)
         return validation_likelihood(self.model, plain, labels)

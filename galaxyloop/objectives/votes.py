@@ -9,11 +9,9 @@ from torch import Tensor
 
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.dirichlet import is_answered, sum_by_answer, vote_log_likelihood, votes_loss
-from galaxyloop.heads import concentrations_of
+from galaxyloop.heads import LARGEST_FREE_LOGIT, concentrations_of
 from galaxyloop.models import GalaxyModel
 from galaxyloop.objectives.objective import Objective
-
-_LARGEST_FREE_LOGIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def head_loss(
     logits = model.head.logits(features)
     with torch.autocast(features.device.type, enabled=False):
         answered = (sum_by_answer(votes.float(), model.tree) > 0).float()
-        excess = (logits.abs() - _LARGEST_FREE_LOGIT).clamp(min=0).square()
+        excess = (logits.abs() - LARGEST_FREE_LOGIT).clamp(min=0).square()
         penalty = (excess * answered).sum() / answered.sum().clamp(min=1)
         likelihood = votes_loss(concentrations_of(logits), votes, model.tree)
         return likelihood + saturation_penalty * penalty

@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as lightning
 from tqdm import tqdm
 
-from galaxyloop.errors import TrainingDivergedError
 from galaxyloop.training.data import Batch
 from galaxyloop.training.loop import TrainingLoop
 from galaxyloop.training.schedule import learning_rate_at
@@ -58,9 +57,9 @@ class RunKeeper(lightning.Callback):
         if self._save is None or not is_due or state.n_batches == loop.n_batches:
             return
         loop.check_last_loss()
+        _fill(state, loop)
         state.loss_sum = loop.loss_sum()
         state.seconds = time.perf_counter() - self._started
-        _fill(state, loop)
         self._save(state)
 
     def on_train_epoch_end(
@@ -78,15 +77,15 @@ class RunKeeper(lightning.Callback):
                 self._loop.step - 1, self._loop.n_batches, self._loop.config
             ),
             "seconds": time.perf_counter() - self._started,
-            "n_images": sum(int(old["n_images"]) for old in state.log[-1:]) + self._loop.n_galaxies,
+            "n_images": sum(int(old["n_images"]) for old in state.log[-1:]) + self._loop.n_images,
         }
-        _check_finite(row)
+        _check_finite(row, self._loop)
+        _fill(state, self._loop)
         state.log.append(row)
         best = len(state.log) - 1
         if self._loop.objective.keeps == "best" and self._loop.has_validation:
             best = min(range(len(state.log)), key=lambda i: state.log[i]["validation_loss"])
         state.epoch, state.n_batches, state.loss_sum, state.seconds = state.epoch + 1, 0, 0.0, 0.0
-        _fill(state, self._loop)
         if best == len(state.log) - 1:
             state.best_epoch, state.best_weights = best, dict(state.weights)
         if is_finished(state, self._loop.config):
@@ -154,15 +153,24 @@ class EpochBar(lightning.Callback):
             self._bar.close()
 
 
-def _check_finite(row: dict[str, int | float]) -> None:
+def _check_finite(row: dict[str, int | float], loop: TrainingLoop) -> None:
     """Refuse to go on from a loss that is not a number."""
     for name in _LOSSES:
         if not math.isfinite(row.get(name, 0.0)):
-            raise TrainingDivergedError(name, row[name], int(row["step"]), row["learning_rate"])
+            raise loop.diverged(name, row[name])
 
 
 def _fill(state: RunState, loop: TrainingLoop) -> None:
-    """Copy weights and optimiser into the state, on the CPU."""
-    weights = loop.objective.state_dict()
-    state.weights = {name: weight.detach().cpu().clone() for name, weight in weights.items()}
+    """Copy weights and optimiser into the state, on the CPU, if the weights are numbers.
+
+    A finite loss can have a gradient that is not: then the step it was part of is named, and what
+    was saved before stays.
+    """
+    weights = {
+        name: weight.detach().cpu().clone() for name, weight in loop.objective.state_dict().items()
+    }
+    for name, weight in weights.items():
+        if weight.is_floating_point() and not bool(weight.isfinite().all()):
+            raise loop.diverged(f"weight {name}", math.nan)
+    state.weights = weights
     state.optimizer = loop.trainer.optimizers[0].state_dict()

@@ -41,11 +41,12 @@ class TrainingLoop(lightning.LightningModule):
         self.state = state
         self.n_batches = train.n_batches(self.config.batch_size)
         self.n_steps = self.n_batches * self.config.epochs
-        self.n_galaxies = len(train)
         self.has_validation = len(validation) > 0
         self._train_galaxies, self._validation_galaxies = train, validation
         self._sums: dict[str, Tensor] = {}
         self._last: tuple[Tensor, Batch] | None = None
+        self._last_rows = np.zeros(0, dtype=np.int64)
+        self.n_images = 0
         self.reset_sums()
 
     @property
@@ -78,6 +79,7 @@ class TrainingLoop(lightning.LightningModule):
         rows = self._train_galaxies.epoch_rows(
             self.config.seed, self.state.epoch, self.config.batch_size
         )
+        self.n_images = sum(len(step) for step in rows)
         return EpochBatches(self._train_galaxies, rows[self.state.n_batches :])
 
     def val_dataloader(self) -> EpochBatches:
@@ -120,14 +122,19 @@ class TrainingLoop(lightning.LightningModule):
         if self._last is None:
             return
         (loss, batch), self._last = self._last, None
+        self._last_rows = batch.rows
         if not torch.isfinite(loss):
-            raise TrainingDivergedError(
-                "train_loss",
-                float(loss),
-                self.step - 1,
-                learning_rate_at(self.step - 1, self.n_batches, self.config),
-                self._train_galaxies.names(batch.rows),
-            )
+            raise self.diverged("train_loss", float(loss))
+
+    def diverged(self, name: str, value: float) -> TrainingDivergedError:
+        """The error that names the last step, its learning rate and its galaxies."""
+        return TrainingDivergedError(
+            name,
+            value,
+            self.step - 1,
+            learning_rate_at(self.step - 1, self.n_batches, self.config),
+            self._train_galaxies.names(self._last_rows),
+        )
 
     def on_validation_epoch_start(self) -> None:
         """What is watched is measured anew."""

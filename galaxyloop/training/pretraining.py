@@ -6,6 +6,7 @@ from typing import Any, Unpack, cast
 import pandas as pd
 
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
+from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import repeatable
 from galaxyloop.models import GalaxyEncoder
@@ -101,6 +102,12 @@ def pretrain_byol(
     """
     train = select_images(cutouts, splits, "train")
     validation = select_images(cutouts, splits, "validation")
+    smallest = len(train) // train.n_batches(run.training.batch_size)
+    require(
+        smallest >= 2,
+        f"batch_size={run.training.batch_size} makes steps of one of the {len(train)} galaxies, "
+        "which cannot be normalised by their spread; set batch_size to 3 or more",
+    )
     with repeatable(run.training.n_threads):
         model = new_encoder(train, run, options.get("start"))
         objective = ByolObjective(model, run.objective, run.training.seed)

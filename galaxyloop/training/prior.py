@@ -11,13 +11,13 @@ from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.dirichlet import votes_loss
 from galaxyloop.heads import (
     CONCENTRATION_RANGE,
+    LARGEST_FREE_LOGIT,
     MIN_CONCENTRATION,
     VoteHead,
     concentrations_of,
 )
 
 _MAX_GALAXIES = 2048
-_LOWEST_START = 1.5
 _HIGHEST_START = 50.0
 
 
@@ -65,6 +65,6 @@ def start_at(head: VoteHead, concentrations: Float[Tensor, " answer"]) -> None:
 
     Starts near either end of the sigmoid are moved inwards, where it still has a slope.
     """
-    inside = concentrations.clamp(_LOWEST_START, _HIGHEST_START)
+    shares = (concentrations.clamp(max=_HIGHEST_START) - MIN_CONCENTRATION) / CONCENTRATION_RANGE
     with torch.no_grad():
-        head.linear.bias.copy_(torch.logit((inside - MIN_CONCENTRATION) / CONCENTRATION_RANGE))
+        head.linear.bias.copy_(torch.logit(shares).clamp(min=-LARGEST_FREE_LOGIT))

@@ -154,5 +154,5 @@ def test_load_checkpoint__refuses_weights_that_do_not_fit(saved: Path) -> None:
 
 
 def test_normalisation__refuses_division_by_zero() -> None:
-    with pytest.raises(ConfigError, match=r"std must be > 0 .* got \[1\.0, 0\.0, 1\.0\]"):
+    with pytest.raises(ConfigError, match=r"std must be >= 1e-6 .* got \[1\.0, 0\.0, 1\.0\]"):
         Normalisation([0.0, 0.0, 0.0], [1.0, 0.0, 1.0])

@@ -257,3 +257,21 @@ def test_pretrain_supervised__refuses_an_empty_split(tmp_path: Path, split: str)
     splits["split"] = splits["split"].replace(split, "test")
     with pytest.raises(NoTrainingDataError, match=f"'{split}' .*40 cutouts, 40 .* 0 galaxies in"):
         pretrain_supervised(cutouts, votes, splits, TREE, RUN, tmp_path / "c")
+
+
+def test_pretrain_supervised__weights_that_are_no_numbers_are_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poison(objective: VotesObjective, step: int, n_steps: int) -> None:
+        if step == 6:
+            with torch.no_grad():
+                objective.model.head.linear.weight[0, 0] = float("nan")
+
+    monkeypatch.setattr(VotesObjective, "after_step", poison)
+    run = replace(RUN, training=replace(SHORT, save_every_steps=1))
+    with pytest.raises(TrainingDivergedError, match=r"head.linear.weight is nan at step 6 .*toy"):
+        pretrain(tmp_path / "c", run, state_directory=tmp_path / "state")
+    state = torch.load(tmp_path / "state" / "state.pt", weights_only=True)
+    assert (state["epoch"], state["n_batches"]) == (1, 1)
+    assert all(weight.isfinite().all() for weight in state["weights"].values())
+    assert not (tmp_path / "c").exists()

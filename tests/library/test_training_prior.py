@@ -39,7 +39,7 @@ def test_fit_prior__no_other_constant_is_more_likely() -> None:
 def test_start_at__sets_what_the_head_gives_for_no_features() -> None:
     head = VoteHead(4, 5).eval()
     start_at(head, torch.tensor([3.0, 6.0, 1.0, 10.0, 90.0]))
-    expected = torch.tensor([[3.0, 6.0, 1.5, 10.0, 50.0]])
+    expected = torch.tensor([[3.0, 6.0, 1.66929, 10.0, 50.0]])
     torch.testing.assert_close(head(torch.zeros(1, 4)), expected, rtol=1e-4, atol=1e-4)
 
 
