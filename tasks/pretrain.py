@@ -22,6 +22,7 @@ from tasks.resources import (
     RETRIES,
     TABLES,
     cached,
+    with_pixels,
 )
 from tasks.resuming import resumable
 
@@ -32,14 +33,15 @@ def digest_labels(
 ) -> str:
     """What training and evaluation are keyed on: a digest of the labelled galaxies alone.
 
-    Never cached; new galaxies without votes leave it as it is.
+    Never cached; new galaxies without votes leave it as it is. Pixels count by what they were made
+    from, the settings, and the version of the code that made them.
     """
     from galaxyloop import vote_tables
     from galaxyloop.training.labels import digest_labels as digest
 
     directory = votes.download()
     table, tree = vote_tables.load_votes(directory), vote_tables.load_vote_tree(directory)
-    return digest(open_indexes(shards, survey), table, splits, tree)
+    return with_pixels(digest(open_indexes(shards, survey), table, splits, tree))
 
 
 @task(requests=TABLES)
@@ -50,7 +52,7 @@ def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: Keye
     """
     from galaxyloop.training.labels import digest_images as digest
 
-    return digest(open_indexes(shards, survey), splits)
+    return with_pixels(digest(open_indexes(shards, survey), splits))
 
 
 @task(

@@ -34,6 +34,8 @@ CODE_VERSIONS = {
     "evaluate_finetuned": "1",
     "predict_labels": "1",
     "represent_shard": "1",
+    "make_random_encoder": "1",
+    "run_cells": "1",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 
@@ -53,6 +55,11 @@ def cached(task_name: str, ignored: tuple[str, ...] = ()) -> Cache:
             input is a digest of what the task uses of them.
     """
     return Cache(version=CODE_VERSIONS[task_name], serialize=True, ignored_inputs=ignored)
+
+
+def with_pixels(digest: str) -> str:
+    """A digest of galaxies with the version of the code that made their cutouts."""
+    return f"{digest}-{CODE_VERSIONS['cut_out_chunk']}"
 
 
 @contextmanager

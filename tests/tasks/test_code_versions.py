@@ -16,15 +16,24 @@ from tasks.resources import CODE_VERSIONS
 
 LIBRARY = Path(__file__).resolve().parents[2] / "galaxyloop"
 SEEN = Path(__file__).with_name("code_versions.json")
-NETWORK = ("checkpoint", "decision_tree", "devices", "dirichlet", "encoders", "heads")
+NETWORK = ("checkpoint", "decision_tree", "devices", "dirichlet", "encoders", "heads", "models")
+TRAINING = (
+    *NETWORK,
+    *("augment", "objectives", "random_streams", "shards", "splits", "training"),
+)
 MODULES: dict[str, tuple[str, ...]] = {
     "cut_out_chunk": ("cutouts", "image_files", "images", "shards", "surveys/fingerprints"),
-    "pretrain_supervised": (
-        *NETWORK,
-        *("augment", "objectives", "random_streams", "shards", "splits", "training"),
-    ),
+    "pretrain_supervised": TRAINING,
+    "pretrain_byol": TRAINING,
+    "pretrain_hybrid": TRAINING,
     "evaluate": (*NETWORK, "evaluation", "metrics", "posterior", "shards", "training/data"),
     "predict_shard": (*NETWORK, "acquisition/information", "inference", "posterior", "predictions"),
+    "finetune": (*TRAINING, "finetuning"),
+    "evaluate_finetuned": (*TRAINING, "finetuning"),
+    "predict_labels": (*NETWORK, "finetuning"),
+    "represent_shard": (*NETWORK, "representations"),
+    "make_random_encoder": (*TRAINING, "label_efficiency"),
+    "run_cells": (*TRAINING, "finetuning", "label_efficiency"),
 }
 """What each cached task's result depends on: modules, or packages with all of theirs."""
 
