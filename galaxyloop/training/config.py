@@ -1,7 +1,6 @@
 """What a training run can be told."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from galaxyloop.augment import AugmentConfig, ContrastiveAugmentConfig
 from galaxyloop.config import StrictConfig, require
@@ -71,7 +70,7 @@ class TrainingConfig(StrictConfig):
 class PretrainingRun(StrictConfig):
     """What every pretraining can be told; each objective's run adds its own settings."""
 
-    objective_name: ClassVar[str]
+    objective_name = ""
     """One of ``galaxyloop.objectives.OBJECTIVES``."""
 
     encoder: str = "resnet_mini"

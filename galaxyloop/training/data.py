@@ -105,7 +105,7 @@ class LabelledCutouts:
 
     def epoch_rows(
         self, seed: int, epoch: int, batch_size: int
-    ) -> list[Integer[np.ndarray, " galaxy"]]:
+    ) -> list[Integer[np.ndarray, "_"]]:
         """Every galaxy once, in steps of nearly equal size; a pure function of (seed, epoch)."""
         return np.array_split(shuffled(len(self), seed, epoch), self.n_batches(batch_size))
 
@@ -130,7 +130,7 @@ class EpochBatches:
     """Batches in the given order; the next one is read while the current one is computed with."""
 
     def __init__(
-        self, galaxies: TrainingGalaxies, rows: list[Integer[np.ndarray, " galaxy"]]
+        self, galaxies: TrainingGalaxies, rows: list[Integer[np.ndarray, "_"]]
     ) -> None:
         """Take what each step reads."""
         self._galaxies = galaxies

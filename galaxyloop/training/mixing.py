@@ -73,7 +73,7 @@ class MixedCutouts:
 
     def epoch_rows(
         self, seed: int, epoch: int, batch_size: int
-    ) -> list[Integer[np.ndarray, " galaxy"]]:
+    ) -> list[Integer[np.ndarray, "_"]]:
         """What each step reads; a pure function of (seed, epoch)."""
         n_batches = self.n_batches(batch_size)
         parts = []
