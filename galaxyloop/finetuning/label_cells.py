@@ -1,6 +1,7 @@
 """Cells of a label table as text and as numbers, and what kind of target they make."""
 
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from galaxyloop.vote_tables.cells import read_id_texts
 _BATCH_ROWS = 100_000
 _MISSING_LABELS = MISSING_IDS | {"n/a", "na"}
 _MAX_NUMBERED_CLASSES = 20
+_MAX_LONE_SHARE = 0.1
 _READABLE = (
     pa.types.is_string,
     pa.types.is_large_string,
@@ -98,7 +100,7 @@ def choose_kind(labels: pd.Series, classes: Sequence[str]) -> tuple[str, str]:
     """
     if classes:
         return ("binary" if len(classes) == 2 else "multiclass"), f"{len(classes)} classes declared"
-    found = labels.value_counts()
+    found = as_class_names(labels).value_counts()
     numbers = as_numbers(labels)
     if np.isnan(numbers).any():
         return ("binary" if len(found) <= 2 else "multiclass"), f"{len(found)} different words"
@@ -112,15 +114,46 @@ def choose_kind(labels: pd.Series, classes: Sequence[str]) -> tuple[str, str]:
 
 def as_class_names(labels: pd.Series) -> pd.Series:
     """Labels as names of classes; whole numbers alike however they were written (1, 1.0)."""
-    numbers = as_numbers(labels)
-    if not len(labels) or np.isnan(numbers).any() or (numbers != np.round(numbers)).any():
+    if not len(labels) or np.isnan(as_numbers(labels)).any():
         return labels
-    return pd.Series([str(int(number)) for number in numbers], index=labels.index, dtype=object)
+    names = {text: _whole_number(str(text)) for text in labels.unique()}
+    return labels if "" in names.values() else labels.map(names).astype(object)
+
+
+def find_lone_values(labels: pd.Series) -> list[str]:
+    """Numbers that come once among few whole numbers that come often: slips, or a rare class.
+
+    Without them the labels would be classes: at most 20 whole numbers, each at least twice. They
+    are fewer than these, or at most a tenth of the rows; more are values to predict.
+    """
+    numbers = as_numbers(labels)
+    if np.isnan(numbers).any():
+        return []
+    found = pd.Series(numbers).value_counts()
+    common, lone = found[found > 1], found[found == 1]
+    are_classes = (
+        len(found) > 2
+        and 0 < len(common) <= _MAX_NUMBERED_CLASSES
+        and bool((common.index == np.round(common.index)).all())
+    )
+    are_few = len(lone) < len(common) or len(lone) <= _MAX_LONE_SHARE * len(numbers)
+    if not (are_classes and are_few):
+        return []
+    return sorted(labels[np.isin(numbers, lone.index)].astype(str), key=float)
 
 
 def as_numbers(labels: pd.Series) -> np.ndarray:
     """Labels as numbers, NaN where they are none."""
     return np.asarray(pd.to_numeric(labels, errors="coerce"), dtype=np.float64)
+
+
+def _whole_number(text: str) -> str:
+    """A whole number without sign, point or exponent that it does not need; else empty."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return ""
+    return str(int(number)) if number == number.to_integral_value() else ""
 
 
 def _read_ids(batch: Batch, id_column: str, uri: str) -> pa.StringArray:

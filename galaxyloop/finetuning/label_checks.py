@@ -7,12 +7,13 @@ import pandas as pd
 from jaxtyping import Float
 
 from galaxyloop.errors import LabelError
-from galaxyloop.finetuning.label_cells import as_class_names, as_numbers
+from galaxyloop.finetuning.label_cells import as_class_names, as_numbers, find_lone_values
 from galaxyloop.finetuning.targets import Target
 from galaxyloop.table_files import read_header
 
 _N_SHOWN = 5
-_FILLERS = (-9999.0, -999.0, -99.9, -99.0, -9.0, 99.0, 99.9, 999.0, 9999.0)
+_FILLERS = (-32768.0, -9.0, *(sign * n for sign in (-1, 1) for n in (99.0, 99.9, 999.0, 9999.0)))
+_LEAST_FAR, _FAR_WIDTHS = 90.0, 10.0
 _MIN_EXAMPLES = {"train": 2}
 
 
@@ -97,27 +98,41 @@ def check_rejects(cells: pd.DataFrame, uri: str, column: str, max_rejected: floa
 
 
 def check_fillers(used: pd.DataFrame, uri: str) -> None:
-    """Refuse numbers that most likely stand for no label: -1 beside 0 and 1, or a far -99.
+    """Refuse numbers that most likely stand for no label.
 
-    Labels such as 9999 are fillers if they lie farther from the others than these from each other.
+    These are -1 as the only negative number among two or more others, such as 9999 if they lie
+    farther from the others than these from each other, and any number of 90 or more, positive or
+    negative, that comes twice and lies ten times as far.
     """
     numbers = as_numbers(used["label"])
-    others = numbers[~np.isin(numbers, _FILLERS)]
-    if set(numbers.tolist()) == {-1.0, 0.0, 1.0}:
-        is_filler = numbers == -1
-    elif len(others) and not np.isnan(numbers).any():
-        middle, width = (others.max() + others.min()) / 2, np.ptp(others)
-        is_filler = np.isin(numbers, _FILLERS) & (np.abs(numbers - middle) > 1.5 * width)
-    else:
+    if np.isnan(numbers).any():
         return
+    is_filler = _look_like_fillers(numbers)
     if is_filler.any():
         fillers = sorted(used["label"][is_filler].unique())
         ids = used["id_str"][is_filler].head(_N_SHOWN).tolist()
         raise LabelError(
             f"{uri}: {int(is_filler.sum())} of {len(used)} labels are {', '.join(fillers)}, which "
             f"looks like no label; first ids {ids}; set undefined to {fillers} to leave these rows "
-            "out, or set kind if they mean what they say",
+            "out, or keep_fillers to true if they mean what they say",
             int(is_filler.sum()),
+            len(used),
+            ids,
+        )
+
+
+def check_lone_values(used: pd.DataFrame, uri: str) -> None:
+    """Refuse whole numbers that look like classes but for a few that come once."""
+    lone = find_lone_values(used["label"])
+    if lone:
+        ids = used.loc[used["label"].isin(lone), "id_str"].head(_N_SHOWN).tolist()
+        listed = ", ".join(f"'{label}' (1 x)" for label in lone[:_N_SHOWN])
+        raise LabelError(
+            f"{uri}: {len(lone)} of {len(used)} labels come once among a few that come often: "
+            f"{listed}; a class needs two galaxies; first ids {ids}; set undefined to "
+            f"{lone[:_N_SHOWN]} to leave these rows out, mend them or label more such galaxies, "
+            "or set kind to regression if the numbers are values",
+            len(lone),
             len(used),
             ids,
         )
@@ -192,3 +207,23 @@ def check_variety(unique: pd.DataFrame, kind: str, uri: str) -> None:
             len(unique),
             unique["id_str"].head(_N_SHOWN).tolist(),
         )
+
+
+def _look_like_fillers(numbers: Float[np.ndarray, " galaxy"]) -> np.ndarray:
+    """Which labels most likely stand for none."""
+    is_known = np.isin(numbers, _FILLERS)
+    is_minus_one = numbers == -1
+    others = np.unique(numbers[~is_known & ~is_minus_one])
+    is_filler = is_minus_one & bool(len(others) >= 2 and others.min() >= 0)
+    values, counts = np.unique(numbers[~is_filler], return_counts=True)
+    for value, count in zip(values, counts, strict=True):
+        known = value in _FILLERS
+        if not known and (count < 2 or abs(value) < _LEAST_FAR):
+            continue
+        rest = values[~np.isin(values, _FILLERS) & (values != value)]
+        if len(rest) < (1 if known else 2):
+            continue
+        gap = abs(value - (rest.max() + rest.min()) / 2) - np.ptp(rest) / 2
+        is_far = gap > np.ptp(rest) * (1.0 if known else _FAR_WIDTHS)
+        is_filler |= (numbers == value) & bool(is_far)
+    return is_filler

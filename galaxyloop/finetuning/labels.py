@@ -13,6 +13,7 @@ from galaxyloop.finetuning.label_cells import choose_kind, is_undefined, mark_un
 from galaxyloop.finetuning.label_checks import (
     check_fillers,
     check_header,
+    check_lone_values,
     check_rejects,
     check_trainable,
     check_variety,
@@ -40,6 +41,8 @@ class LabelConfig(StrictConfig):
     """Names of the classes, of two the negative first; none means those found, sorted."""
     undefined: list[str] = field(default_factory=list)
     """Labels that stand for none, such as -1 or uncertain; their rows are left out and counted."""
+    keep_fillers: bool = False
+    """Take numbers that look like no label (-1 beside 0 and 1, a far -99) for labels."""
     id_column: str = "id_str"
     """Holds the galaxies' ids."""
     max_rejected: float = 0.0
@@ -94,7 +97,8 @@ def read_labels(uri: str, config: LabelConfig | None = None) -> Labels:
         LabelError: the table lacks a column; more rows than ``max_rejected`` have no usable id or
             label; a label is not among the declared classes, or no number for regression; a galaxy
             has two different labels; there is one class only, or fewer than two galaxies of a
-            class, or one value only; with kind auto, some labels look like fillers.
+            class, or one value only; with kind auto or regression, some labels look like
+            fillers; with kind auto, a few numbers come once beside others that come often.
         StorageError: the network or the storage failed; it may work later.
     """
     config = config or LabelConfig()
@@ -165,12 +169,14 @@ def match_labels_to_images(
 
 def _decide_kind(used: pd.DataFrame, uri: str, config: LabelConfig) -> tuple[str, str]:
     """The kind of target, and why."""
+    is_open = config.kind == "auto" and not config.classes
+    if (is_open or config.kind == "regression") and not config.keep_fillers:
+        check_fillers(used, uri)
     if config.kind != "auto":
         return config.kind, "as set"
-    kind, why = choose_kind(used["label"], config.classes)
-    if not config.classes:
-        check_fillers(used, uri)
-    return kind, why
+    if is_open:
+        check_lone_values(used, uri)
+    return choose_kind(used["label"], config.classes)
 
 
 def _make_target(unique: pd.DataFrame, kind: str, uri: str, config: LabelConfig) -> Target:

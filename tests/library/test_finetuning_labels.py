@@ -133,16 +133,17 @@ def test_read_labels__leaves_out_undefined_labels_and_counts_them(
     [
         ([-1, 0, 1, 1, 0, 0, -1, 0, 1, 1], r"2 of 10 labels are -1, .*\['J00', 'J06'\]; set und"),
         ([0.1, 0.7, 0.3, -99, 0.9, 0.2, 0.1, 0.1, 0.2, 0.3], r"1 of 10 labels are -99\.0, which"),
-        ([9999, 0, 1, 1, 0, 0, 9999, 0, 1, 1], r"2 of 10 labels are 9999, .* set kind if"),
+        ([9999, 0, 1, 1, 0, 0, 9999, 0, 1, 1], r"2 of 10 labels are 9999, .* keep_fillers"),
     ],
 )
 def test_read_labels__refuses_what_looks_like_fillers_unless_told(
     labels: list[object], message: str, tmp_path: Path
 ) -> None:
     uri = write(tmp_path, labels)
-    with pytest.raises(LabelError, match=message):
-        read_labels(uri)
-    assert read_labels(uri, LabelConfig(kind="regression")).counts["n_used"] == 10
+    for kind in ("auto", "regression"):
+        with pytest.raises(LabelError, match=message):
+            read_labels(uri, LabelConfig(kind=kind))
+    assert read_labels(uri, LabelConfig(keep_fillers=True)).counts["n_used"] == 10
 
 
 def test_read_labels__takes_large_numbers_among_others_as_they_are(tmp_path: Path) -> None:
