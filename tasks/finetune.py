@@ -88,7 +88,8 @@ def read_label_table(
         read = read_labels(labels, label_checks)
     directory = new_directory("labels")
     cutouts = open_indexes(shards, survey)
-    digest = write_label_table(read, cutouts, label_checks.max_unmatched, rounds, directory)
+    groups = open_survey(survey).galaxies.set_index("id_str")["group_id"]
+    digest = write_label_table(read, cutouts, groups, label_checks.max_unmatched, rounds, directory)
     return keep(directory, LabelTableDirectory, digest, replace=True)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from galaxyloop.finetuning.targets import Target
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.storage import whole_directory
 
+logger = logging.getLogger("galaxyloop")
 _FORMAT = "galaxyloop-label-table-1"
 _TABLE, _ROUNDS, _SUMMARY = "labels.parquet", "rounds.parquet", "labels.json"
 _KEPT = ["id_str", "label", "y", "group_id", "image_digest"]
@@ -63,6 +65,7 @@ class LabelTable:
 def write_label_table(
     labels: Labels,
     cutouts: CutoutCollection,
+    groups: pd.Series,
     max_unmatched: float,
     config: RoundsConfig,
     directory: Path,
@@ -75,6 +78,8 @@ def write_label_table(
     Args:
         labels: what ``read_labels`` gives.
         cutouts: of the survey, whose pixels are not read.
+        groups: each galaxy's group by id, as the survey has it now: the cutouts' own index keeps
+            that of the day they were made.
         max_unmatched: share of labelled galaxies that may have no cutout.
         config: how the rounds are planned.
         directory: appears complete or not at all.
@@ -83,9 +88,10 @@ def write_label_table(
         LabelError: too few labelled galaxies have a cutout, or a class has too few to train on.
     """
     matched = match_labels_to_images(labels, cutouts.id_strs, max_unmatched)
-    index = cutouts.index.iloc[matched.table["position"].to_numpy(np.int64)]
+    logger.info("%s", matched.told)
+    digests = cutouts.index["image_digest"].iloc[matched.table["position"].to_numpy(np.int64)]
     table = matched.table.assign(
-        group_id=index["group_id"].to_numpy(), image_digest=index["image_digest"].to_numpy()
+        group_id=groups.loc[matched.table["id_str"]].to_numpy(), image_digest=digests.to_numpy()
     )[_KEPT]
     rounds = plan_rounds(table, matched.target, config)
     summary = {

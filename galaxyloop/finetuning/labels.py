@@ -164,7 +164,8 @@ def match_labels_to_images(
     table = labels.table.assign(position=position)[has_image].astype({"position": np.int64})
     _check_enough(table, labels.target)
     counts = labels.counts | {"n_with_image": n_found, "n_without_image": len(lacking)}
-    return dataclasses.replace(labels, table=table.reset_index(drop=True), counts=counts)
+    matched = dataclasses.replace(labels, table=table.reset_index(drop=True), counts=counts)
+    return dataclasses.replace(matched, told=f"{labels.told}; {_tell_matched(matched)}")
 
 
 def _decide_kind(used: pd.DataFrame, uri: str, config: LabelConfig) -> tuple[str, str]:
@@ -207,3 +208,13 @@ def _tell(labels: Labels, uri: str, why: str) -> str:
     listed = ", ".join(f"{name} ({count})" for name, count in labels.class_counts.items())
     positive = f"; '{target.classes[1]}' is the positive class" if len(target.classes) == 2 else ""
     return f"{said}: {listed}{positive}"
+
+
+def _tell_matched(labels: Labels) -> str:
+    """How many of the labelled galaxies have an image."""
+    n_found, n_lacking = labels.counts["n_with_image"], labels.counts["n_without_image"]
+    if not n_lacking:
+        return f"all {n_found} have an image"
+    said = f"{n_lacking} of {n_found + n_lacking} have no image and are left out"
+    listed = ", ".join(f"{name} ({count})" for name, count in labels.class_counts.items())
+    return f"{said}, which leaves {listed or n_found}"

@@ -53,8 +53,14 @@ def make_labels(target: Target = BRIGHT) -> Labels:
     return Labels(table[["id_str", "label", "y"]], target, {"n_read": N_GALAXIES}, "toy labels")
 
 
+def groups_of(cutouts: CutoutCollection) -> pd.Series:
+    """As when the cutouts were made."""
+    return cutouts.index.set_index("id_str")["group_id"]
+
+
 def make_table(directory: Path, cutouts: CutoutCollection, target: Target = BRIGHT) -> LabelTable:
-    write_label_table(make_labels(target), cutouts, 0.0, RoundsConfig(n_folds=3), directory)
+    groups = groups_of(cutouts)
+    write_label_table(make_labels(target), cutouts, groups, 0.0, RoundsConfig(n_folds=3), directory)
     return LabelTable.open(directory)
 
 
@@ -147,7 +153,7 @@ def test_write_label_table__its_digest_is_of_labels_images_and_rounds(tmp_path: 
     turned = replace(labels, table=labels.table.assign(y=1 - labels.table["y"]))
     told = replace(labels, told="read from elsewhere")
     digests = [
-        write_label_table(some, images, 0.0, rounds, tmp_path / str(number))
+        write_label_table(some, images, groups_of(images), 0.0, rounds, tmp_path / str(number))
         for number, (some, images, rounds) in enumerate(
             [
                 (labels, cutouts, config),
@@ -163,12 +169,45 @@ def test_write_label_table__its_digest_is_of_labels_images_and_rounds(tmp_path: 
 
 
 def test_write_label_table__refuses_labels_without_images(tmp_path: Path) -> None:
-    labels = make_labels()
+    labels, cutouts = make_labels(), make_cutouts(tmp_path / "shard")
     foreign = replace(labels, table=labels.table.assign(id_str="x" + labels.table["id_str"]))
     with pytest.raises(LabelError, match="48 of 48 labelled galaxies have no image"):
-        write_label_table(
-            foreign, make_cutouts(tmp_path / "shard"), 0.1, RoundsConfig(), tmp_path / "a"
-        )
+        write_label_table(foreign, cutouts, groups_of(cutouts), 0.1, RoundsConfig(), tmp_path / "a")
+
+
+def test_write_label_table__takes_groups_from_the_survey_as_it_is_now(tmp_path: Path) -> None:
+    cutouts = make_cutouts(tmp_path / "shard")
+    before = groups_of(cutouts)
+    # The first and the last galaxy turn out to be one, of which the shard knows nothing.
+    after = before.copy()
+    after[[before.index[0], before.index[-1]]] = "same"
+    config = RoundsConfig(n_folds=3)
+    digests = [
+        write_label_table(make_labels(), cutouts, groups, 0.0, config, tmp_path / name)
+        for name, groups in (("before", before), ("after", after))
+    ]
+    assert digests[0] != digests[1]
+    table = LabelTable.open(tmp_path / "after")
+    found = table.table.set_index("id_str")["group_id"]
+    pd.testing.assert_series_equal(found, after.loc[found.index])
+    rounds = table.rounds.merge(table.table, on="id_str")
+    assert (rounds.groupby(["round", "group_id"])["split"].nunique() == 1).all()
+
+
+def test_write_label_table__says_how_many_have_no_image(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cutouts, labels = make_cutouts(tmp_path / "shard"), make_labels()
+    lost = labels.table["id_str"].iloc[0]
+    renamed = labels.table.assign(id_str=labels.table["id_str"].replace(lost, "lost"))
+    config = RoundsConfig(n_folds=3)
+    groups = groups_of(cutouts)
+    with caplog.at_level("INFO", "galaxyloop"):
+        told_by = replace(labels, table=renamed)
+        write_label_table(told_by, cutouts, groups, 0.1, config, tmp_path / "a")
+    told = LabelTable.open(tmp_path / "a").told
+    assert "1 of 48 have no image and are left out, which leaves faint (" in told
+    assert told in caplog.text
 
 
 def test_evaluate_finetuned__every_model_predicts_every_galaxy_once(
