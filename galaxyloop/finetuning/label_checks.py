@@ -41,7 +41,7 @@ def check_trainable(
                 raise LabelError(
                     f"{split}: {len(y)} labels '{target.name}' have "
                     f"{len(np.unique(y))} different values, fewer than {least}; label more "
-                    "galaxies, or give the split a larger share",
+                    f"galaxies{_or_share(split)}",
                     len(y),
                     len(y),
                 )
@@ -53,8 +53,8 @@ def check_trainable(
             listed += f" and {len(few) - _N_SHOWN} more classes" if len(few) > _N_SHOWN else ""
             raise LabelError(
                 f"{split}: {listed} among {len(y)} labels '{target.name}', fewer "
-                f"than {least} of a class; label more galaxies of it, leave the class out "
-                "or join it with another, or give the split a larger share",
+                f"than {least} of a class; label more galaxies of it, leave the class out, "
+                f"or join it with another{_or_share(split)}",
                 sum(few.values()),
                 len(y),
             )
@@ -227,3 +227,9 @@ def _look_like_fillers(numbers: Float[np.ndarray, " galaxy"]) -> np.ndarray:
         is_far = gap > np.ptp(rest) * (1.0 if known else _FAR_WIDTHS)
         is_filler |= (numbers == value) & bool(is_far)
     return is_filler
+
+
+def _or_share(split: str) -> str:
+    """A remedy that only a part of the labels has."""
+    is_part = split in ("train", "validation", "test")
+    return f", or give the split '{split}' a larger share" if is_part else ""

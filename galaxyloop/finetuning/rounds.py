@@ -1,18 +1,21 @@
 """Rounds of a finetuning: who trains, and who is predicted by a model that did not see them."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int64
 
 from galaxyloop.config import StrictConfig, require
+from galaxyloop.errors import LabelError
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.label_checks import check_trainable
 from galaxyloop.finetuning.targets import Target
 
 ROUND_COLUMNS = ("round", "repeat", "id_str", "split")
 _N_BINS = 5
+_MOST_PARTS = 20
 _MIN_TRAINING = 2
 
 
@@ -73,18 +76,19 @@ def plan_rounds(
         cross-validation all galaxies of the last round train.
 
     Raises:
-        LabelError: a class has fewer than two training galaxies in a round.
+        LabelError: a class has fewer than two training galaxies in a round, or there are too few
+            galaxies to leave any out.
     """
     config = config or RoundsConfig()
     galaxies = galaxies.sort_values("id_str", ignore_index=True)
-    strata = _strata(galaxies["y"].to_numpy(np.float64), target)
+    y = galaxies["y"].to_numpy(np.float64)
     groups = pd.factorize(galaxies["group_id"])[0].astype(np.int64)
     if len(galaxies) < config.cross_validate_below:
-        rounds = _cross_validation(strata, groups, config)
+        rounds = _cross_validation(y, groups, target, config)
     else:
-        rounds = [(0, _hold_out(strata, groups, config))]
+        rounds = [(0, _hold_out(y, groups, target, config))]
     for number, (_, split) in enumerate(rounds):
-        training = galaxies["y"].to_numpy(np.float64)[split == "train"]
+        training = y[split == "train"]
         name = f"training galaxies of round {number + 1} of {len(rounds)}"
         check_trainable({name: training}, target, {name: _MIN_TRAINING})
     parts = [
@@ -102,60 +106,84 @@ def run_of_round(run: FinetuneRun, rounds: pd.DataFrame, number: int) -> Finetun
     return replace(run, training=replace(run.training, seed=run.training.seed + repeat))
 
 
-def _strata(y: Float[np.ndarray, " galaxy"], target: Target) -> Int64[np.ndarray, " galaxy"]:
-    """What is spread evenly: classes, or fifths of the values."""
+def _strata(
+    y: Float[np.ndarray, " galaxy"], target: Target, n_parts: int
+) -> Int64[np.ndarray, " galaxy"]:
+    """What is spread evenly: classes, or bins of the values with one for each part at least."""
     if target.is_classification:
         return y.astype(np.int64)
     ranks = np.argsort(np.argsort(y, kind="stable"), kind="stable")
-    return (ranks * min(_N_BINS, len(y)) // len(y)).astype(np.int64)
+    n_bins = max(1, min(_N_BINS, len(y) // n_parts))
+    return (ranks * n_bins // len(y)).astype(np.int64)
 
 
 def _cross_validation(
-    strata: Int64[np.ndarray, " galaxy"],
+    y: Float[np.ndarray, " galaxy"],
     groups: Int64[np.ndarray, " galaxy"],
+    target: Target,
     config: RoundsConfig,
 ) -> list[tuple[int, np.ndarray]]:
     """Repeat and splits of each round, last the round in which all galaxies train."""
-    counts = np.bincount(strata)
-    n_folds = int(min(config.n_folds, counts[counts > 0].min(), len(np.unique(groups))))
+    n_folds = min(config.n_folds, len(np.unique(groups)))
+    if target.is_classification:
+        counts = np.bincount(y.astype(np.int64))
+        n_folds = min(n_folds, int(counts[counts > 0].min()))
     rounds = []
     for repeat in range(config.n_repeats):
-        part = _parts(strata, groups, max(n_folds, 2), config.seed + repeat)
+        part = _parts(y, groups, target, max(n_folds, 2), config.seed + repeat)
         for fold in np.unique(part):
             rounds.append((repeat, np.where(part == fold, "test", "train")))
-    return [*rounds, (0, np.full(len(strata), "train"))]
+    return [*rounds, (0, np.full(len(y), "train"))]
 
 
 def _hold_out(
-    strata: Int64[np.ndarray, " galaxy"],
+    y: Float[np.ndarray, " galaxy"],
     groups: Int64[np.ndarray, " galaxy"],
+    target: Target,
     config: RoundsConfig,
 ) -> np.ndarray:
     """Splits with one part to test and one to validate."""
-    split = np.full(len(strata), "train", dtype="<U10")
+    split = np.full(len(y), "train", dtype="<U10")
     for name, share, seed in (
         ("test", config.test_share, config.seed),
         ("validation", config.validation_share, config.seed + 1),
     ):
         left = np.flatnonzero(split == "train")
-        part = _parts(strata[left], groups[left], round(1 / share), seed)
-        split[left[part == 0]] = name
+        parts = Fraction(share).limit_denominator(_MOST_PARTS)
+        part = _parts(y[left], groups[left], target, parts.denominator, seed)
+        split[left[part < parts.numerator]] = name
     return split
 
 
 def _parts(
-    strata: Int64[np.ndarray, " galaxy"],
+    y: Float[np.ndarray, " galaxy"],
     groups: Int64[np.ndarray, " galaxy"],
+    target: Target,
     n_parts: int,
     seed: int,
 ) -> Int64[np.ndarray, " galaxy"]:
-    """The part of each galaxy: groups stay together, strata are spread evenly."""
+    """The part of each galaxy: groups stay together, strata are spread evenly.
+
+    Raises:
+        LabelError: there are fewer galaxies or groups than parts.
+    """
     import warnings
 
     from sklearn.model_selection import StratifiedGroupKFold
 
+    strata = _strata(y, target, n_parts)
+    n_most = min(len(np.unique(groups)), int(np.bincount(strata).max()))
+    if n_most < n_parts:
+        raise LabelError(
+            f"{len(y)} labelled galaxies in {len(np.unique(groups))} groups, of which "
+            f"{int(np.bincount(strata).max())} are alike in label, cannot be cut into {n_parts} "
+            "parts to leave some out; label more galaxies, or without cross-validation set "
+            "cross_validate_below higher or the shares larger",
+            len(y),
+            len(y),
+        )
     folds = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
-    part = np.zeros(len(strata), dtype=np.int64)
+    part = np.zeros(len(y), dtype=np.int64)
     with warnings.catch_warnings():
         # A class with fewer galaxies than parts is refused by its numbers in ``plan_rounds``.
         warnings.simplefilter("ignore", UserWarning)
