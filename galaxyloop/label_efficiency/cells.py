@@ -188,7 +188,7 @@ def _features(
     """Representations of all labelled galaxies."""
     arm = config.arm(cell.arm)
     of_encoder = checkpoint_digest(checkpoint) if checkpoint else arm.finetune.to_json()
-    made_of = f"{id(data.labels)} {of_encoder}"
+    made_of = f"{data.digest()} {of_encoder}"
     if made_of not in _last_features:
         _last_features.clear()
         positions = data.labels["position"].to_numpy(np.int64)

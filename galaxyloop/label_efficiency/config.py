@@ -125,10 +125,7 @@ class LabelEfficiencyConfig(StrictConfig):
             f"arms must be one or more with names that differ, got {names}",
         )
         for arm in self.arms:
-            require(
-                not arm.start or arm.start in names[: names.index(arm.name)],
-                f"start of arm '{arm.name}' must name an earlier arm, got '{arm.start}'",
-            )
+            self._check_start(arm)
         is_rising = self.n_labels == sorted(set(self.n_labels)) and bool(self.n_labels)
         require(
             is_rising and self.n_labels[0] >= 4,
@@ -142,6 +139,20 @@ class LabelEfficiencyConfig(StrictConfig):
         for name in ("batch_size", "n_draws", "n_bootstrap"):
             require(getattr(self, name) >= 1, f"{name} must be >= 1, got {getattr(self, name)}")
         require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+
+    def _check_start(self, arm: ArmConfig) -> None:
+        """An arm may begin with an earlier arm's checkpoint, of the same encoder."""
+        starts = [one for one in self.arms[: self.arms.index(arm)] if one.name == arm.start]
+        require(
+            not arm.start or (bool(starts) and starts[0].has_checkpoint),
+            f"start of arm '{arm.name}' must name an earlier arm that is pretrained here, "
+            f"got '{arm.start}'",
+        )
+        encoders = sorted({one.run.encoder for one in (*starts, arm)})
+        require(
+            len(encoders) == 1,
+            f"arm '{arm.name}' and its start '{arm.start}' must share one encoder, got {encoders}",
+        )
 
     def arm(self, name: str) -> ArmConfig:
         """The arm of that name.

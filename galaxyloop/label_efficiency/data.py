@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,11 @@ class StudyData:
 
     def digest(self) -> str:
         """SHA-256 over the labelled galaxies: ids, labels, splits and pixels."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        """The same, computed once."""
         rows = self.labels[["id_str", "label", "split"]].astype(str).to_numpy().tolist()
         digest = hashlib.sha256(json.dumps([self.target.to_dict(), rows]).encode())
         positions = self.labels["position"].to_numpy(np.int64)

@@ -15,6 +15,10 @@ LEAST_FEATURE_STD = 0.1
 LEAST_RANK = 5.0
 """Directions that representations use count as too few below."""
 _SMALL = 250
+_ABOVE = 1e-6
+"""What is above another is so by at least this; equal means do not pass."""
+LEAST_DRAWS = 5
+"""Draws of labels below which a study shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +56,26 @@ def judge_study(
         config: of the study.
 
     Returns:
-        ``GATE_COLUMNS``; a value that is not there is NaN and not passed. Claims about arms that
-        the study lacks are left out.
+        ``GATE_COLUMNS``. What is required and cannot be tested, because the study lacks an arm or
+        a number of labels, has the value NaN and is not passed; such aims are left out.
     """
-    rows = []
+    rows: list[tuple[str, float, float, bool]] = [
+        ("draws of labels", float(config.n_draws), float(LEAST_DRAWS), True)
+    ]
     for claim in _claims(config):
+        difference = float("nan")
         if _can_be_tested(claim, config):
             told = compare_arms(results, claim.first, claim.second, claim.metric)
-            rows.append((str(claim), told["difference"], claim.least, claim.is_required))
+            # The last digits of differences of means are rounding.
+            difference = round(float(told["difference"]), 9)
+        if claim.is_required or _can_be_tested(claim, config):
+            rows.append((str(claim), difference, claim.least, claim.is_required))
     for name, least in (("feature_std", LEAST_FEATURE_STD), ("effective_rank", LEAST_RANK)):
         found = pretrainings.loc[pretrainings["arm"] == "byol", name].to_numpy(dtype=np.float64)
-        if any(arm.name == "byol" for arm in config.arms):
-            value = float(found[-1]) if len(found) else float("nan")
-            rows.append((f"{name} of byol", value, least, True))
+        value = float(found[-1]) if len(found) else float("nan")
+        rows.append((f"{name} of byol", value, least, True))
     table = pd.DataFrame(rows, columns=list(GATE_COLUMNS[:-1]))
-    # Differences of means of rounded numbers may miss a bound of 0 by the last digit.
-    return table.assign(is_passed=table["value"] >= table["bound"] - 1e-9)
+    return table.assign(is_passed=table["value"] >= table["bound"])
 
 
 def _can_be_tested(claim: _Claim, config: LabelEfficiencyConfig) -> bool:
@@ -88,11 +96,11 @@ def _claims(config: LabelEfficiencyConfig) -> Iterator[_Claim]:
         yield _Claim((best, "finetune", few), ("direct", "finetune", many), metric, 0.0)
     for n_labels in config.n_labels:
         random = ("random", "probe", n_labels)
-        yield _Claim(("supervised_gz2", "probe", n_labels), random, "auc", 0.0)
+        yield _Claim(("supervised_gz2", "probe", n_labels), random, "auc", _ABOVE)
         yield _Claim(("byol", "probe", n_labels), random, "auc", -0.01)
         for hybrid in ("hybrid_gz2", "hybrid_gz2_efigi"):
             for metric in ("auc", "balanced_accuracy"):
-                yield _against_direct(hybrid, n_labels, metric, 0.0)
+                yield _against_direct(hybrid, n_labels, metric, _ABOVE)
     yield from _aims(config)
 
 

@@ -103,7 +103,8 @@ def run_study(
             if not jobs:
                 continue
             done, _ = wait(jobs, return_when=FIRST_COMPLETED)
-            for job in done:
+            # What went well is written down before an error ends the study.
+            for job in sorted(done, key=lambda job: job.exception() is not None):
                 jobs |= _finish(jobs.pop(job), job.result(), progress, pool, bar)
     return results_table(progress.rows)
 
@@ -128,9 +129,14 @@ def _begin(
         for row in read_rows(progress.places.pretrainings, PRETRAINING_COLUMNS)
         if row["pretraining_key"] == progress.keys[arm.name]
     ]
-    if known:
+    is_start = any(other.start == arm.name for other in progress.config.arms)
+    if known and directory.is_dir():
+        # The table may have been written elsewhere; what is here is what will be used.
+        progress.digests[arm.name] = checkpoint_digest(directory)
+        return _begin_cells(arm, progress, pool, bar)
+    if known and not is_start:
         progress.digests[arm.name] = known[-1]
-        if directory.is_dir() or not _missing_cells(arm, progress):
+        if not _missing_cells(arm, progress):
             return _begin_cells(arm, progress, pool, bar)
     start_directory = progress.directory(arm.start) if arm.start else None
     job = pool.submit(_pretrain, threaded, progress.places, directory, start_directory)

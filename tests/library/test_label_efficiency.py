@@ -279,7 +279,9 @@ def test_label_efficiency_config__refuses_numbers_out_of_range(
 
 def test_label_efficiency_config__refuses_equal_names_and_starts_that_come_later() -> None:
     arm = ArmConfig("byol", "byol", start="other")
-    with pytest.raises(ConfigError, match="must name an earlier arm, got 'other'"):
+    with pytest.raises(
+        ConfigError, match="must name an earlier arm that is pretrained here, got 'other'"
+    ):
         LabelEfficiencyConfig(arms=[arm, ArmConfig("other", "random")])
     with pytest.raises(ConfigError, match="names that differ"):
         LabelEfficiencyConfig(arms=[ArmConfig("a", "random"), ArmConfig("a", "byol")])
@@ -337,8 +339,9 @@ HEALTHY = pd.DataFrame({"arm": ["byol"], "feature_std": [0.6], "effective_rank":
 def test_judge_study__passes_a_study_in_which_pretraining_pays() -> None:
     judged = judge_study(results_of(study(), PAYS), HEALTHY, study())
     assert judged["is_passed"].all()
-    # 4 of the best arm, 4 + 4 of votes alone and BYOL against random, 16 of hybrids, 2 of collapse.
-    assert judged["is_required"].sum() == 30
+    # Draws; 4 of the best arm, 4 + 4 of votes alone and BYOL against random, 16 of hybrids, 2 of
+    # collapse.
+    assert judged["is_required"].sum() == 31
     assert (~judged["is_required"]).sum() == 1 + 2 * 3 * 2 * 2
 
 
@@ -383,3 +386,18 @@ def test_plot_label_efficiency__draws_each_arm_where_the_table_says() -> None:
     np.testing.assert_allclose(heights[-1], 0.812)
     assert axes[0].get_ylim() == axes[1].get_ylim()
     assert axes[1].get_xscale() == "log"
+
+
+def test_judge_study__what_is_required_and_missing_is_not_passed() -> None:
+    few = replace(study(), arms=[study().arm("direct")], n_draws=1)
+    judged = judge_study(results_of(few, PAYS), HEALTHY.iloc[:0], few)
+    required = judged[judged["is_required"]]
+    assert len(required) == 31
+    assert not required["is_passed"].any()
+
+
+def test_judge_study__a_tie_is_not_above() -> None:
+    equal = judge_study(results_of(study(), dict.fromkeys(PAYS, 0.8)), HEALTHY, study())
+    ties = equal[equal["gate"].str.startswith("auc: hybrid_gz2 (finetune, 50) less direct")]
+    assert ties["value"].tolist() == [0.0]
+    assert not ties["is_passed"].any()
