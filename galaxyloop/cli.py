@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from galaxyloop import __version__
 from galaxyloop.campaigns import CAMPAIGNS, find_campaign
 from galaxyloop.errors import ConfigError, GalaxyloopError
+from galaxyloop.local_files import local_path
 from galaxyloop.settings import SETTINGS, describe_settings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from galaxyloop.synthetic import SimulationConfig
 
 
@@ -60,13 +63,16 @@ def show_tree(options: argparse.Namespace) -> None:
 
 
 def show_provenance(options: argparse.Namespace) -> None:
-    """What a footer says of the making of a catalogue or of representations."""
+    """What a footer says of the making of a catalogue, of labels or of representations."""
     from galaxyloop.catalogue import read_catalogue_provenance
+    from galaxyloop.finetuning.footer import read_label_provenance
     from galaxyloop.representations.table import holds_representations, read_footer
 
-    path = options.catalogue
-    is_catalogue = not holds_representations(path)
-    told = vars(read_catalogue_provenance(path)) if is_catalogue else read_footer(path)
+    path = _local_file(options.catalogue)
+    told = read_label_provenance(path)
+    if told is None:
+        is_catalogue = not holds_representations(path)
+        told = vars(read_catalogue_provenance(path)) if is_catalogue else read_footer(path)
     for name, value in told.items():
         print(f"{name:18} {value}")
 
@@ -127,18 +133,17 @@ def show_similar(options: argparse.Namespace) -> None:
     from galaxyloop.representations.similarity import find_similar
     from galaxyloop.representations.table import read_representations
 
-    read = read_representations(options.representations)
+    read = read_representations(_local_file(options.representations))
     found = find_similar(read, options.id_str, options.n, options.preparation)
-    print(found.dropna(axis="columns", how="all").to_string(index=False, float_format="%.6g"))
+    _print_galaxies(found)
 
 
 def show_anomalies(options: argparse.Namespace) -> None:
     """The galaxies least like any others of their survey."""
     from galaxyloop.representations.table import most_anomalous, read_galaxies
 
-    found = most_anomalous(read_galaxies(options.representations), options.n)
-    found = found.drop(columns="group_id").dropna(axis="columns", how="all")
-    print(found.to_string(index=False, float_format="%.6g"))
+    found = most_anomalous(read_galaxies(_local_file(options.representations)), options.n)
+    _print_galaxies(found.drop(columns="group_id"))
 
 
 _COMMANDS = {
@@ -152,6 +157,24 @@ _COMMANDS = {
     "similar": show_similar,
     "anomalies": show_anomalies,
 }
+
+
+def _print_galaxies(found: "pd.DataFrame") -> None:
+    """A table on the screen: positions to 0.04 arcsec wherever in the sky, no empty column."""
+    positions = dict.fromkeys(("ra_deg", "dec_deg"), "{:.5f}".format)
+    found = found.dropna(axis="columns", how="all")
+    print(found.to_string(index=False, formatters=positions, float_format="%.6g"))
+
+
+def _local_file(place: str) -> Path:
+    """The path of a file on this machine; an address is refused, since files may be large."""
+    path = local_path(place)
+    if path is None:
+        raise ConfigError(
+            f"{place} is an address, and files are read from this machine's disk only; copy it "
+            "here and give its path"
+        )
+    return Path(path)
 
 
 def _simulation_in(path: Path) -> "SimulationConfig":
@@ -189,9 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("settings", help="list what a stage can be told")
     command.add_argument("stage", help=f"one of {', '.join(SETTINGS)}")
     command = commands.add_parser(
-        "provenance", help="show how a catalogue or representations were made"
+        "provenance", help="show how a catalogue, predicted labels or representations were made"
     )
-    command.add_argument("catalogue", type=Path, help="its parquet file")
+    command.add_argument("catalogue", help="its parquet file")
     _add_crossmatch(commands.add_parser("crossmatch", help="give published votes a survey's ids"))
     command = commands.add_parser("fetch", help="fetch images from a cutout service")
     command.add_argument("manifest", help="table of galaxies with id_str and position")
@@ -203,14 +226,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_similar(commands.add_parser("similar", help="list the galaxies most like one"))
     command = commands.add_parser("anomalies", help="list the galaxies least like any other")
-    command.add_argument("representations", type=Path, help="what embed_survey wrote")
+    command.add_argument("representations", help="what embed_survey wrote")
     command.add_argument("--n", type=int, default=20, help="how many galaxies (20)")
     return parser
 
 
 def _add_similar(command: argparse.ArgumentParser) -> None:
     """What `similar` can be told."""
-    command.add_argument("representations", type=Path, help="what embed_survey wrote")
+    command.add_argument("representations", help="what embed_survey wrote")
     command.add_argument("id_str", metavar="ID", help="the galaxy")
     command.add_argument("--n", type=int, default=10, help="how many galaxies (10)")
     command.add_argument(

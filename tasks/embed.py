@@ -2,11 +2,15 @@
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flytekit import task
 
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.local_files import local_path
 from galaxyloop.representations.config import AnomalyConfig, GalleryConfig, RepresentationConfig
 from schemas.artefacts import (
     Checkpoint,
@@ -18,31 +22,48 @@ from schemas.artefacts import (
 from schemas.model_version import ModelVersion
 from tasks.lineage import code_version
 from tasks.local_run import is_in_pod, keep, new_directory
-from tasks.opening import open_cutouts, open_shards, open_survey
+from tasks.opening import open_cutouts, open_indexes, open_shards, open_survey
 from tasks.resources import (
     ACCELERATOR,
     GPU_IMAGE,
     NETWORK,
     RETRIES,
     TABLES,
+    VECTORS,
     cached,
     retrying_storage,
 )
 
+if TYPE_CHECKING:
+    from galaxyloop.representations.joining import RepresentationProvenance
+
 FILE = "representations.parquet"
 
 
-@task(requests=TABLES)
-def check_embedding(survey: SurveyVersion, galleries: GalleryConfig, output: str) -> SurveyVersion:
-    """Let the survey pass if it has the galaxies that are asked for and results a place."""
+@task(requests=TABLES, retries=RETRIES)
+def check_embedding(
+    manifest: str, checkpoint: Checkpoint, cutouts: CutoutConfig, output: str
+) -> str:
+    """Let the manifest pass if results have a place and cutouts will fit the encoder."""
+    from galaxyloop.checkpoint import check_size, load_encoder
     from galaxyloop.outputs import check_output
-    from galaxyloop.representations.similarity import find_galaxy
 
     check_output(output, must_be_remote=is_in_pod())
-    id_strs = open_survey(survey).galaxies["id_str"]
-    for query in galleries.queries:
-        find_galaxy(id_strs, query)
-    return survey
+    check_size(load_encoder(checkpoint.download()), cutouts.image_size_px)
+    return manifest
+
+
+@task(requests=TABLES, retries=RETRIES)
+def check_queries(
+    survey: SurveyVersion, shards: list[CutoutShard], galleries: GalleryConfig
+) -> list[CutoutShard]:
+    """Let the shards pass if they hold the galaxies whose neighbours are asked for."""
+    from galaxyloop.representations.galleries import check_queries
+
+    with retrying_storage():
+        id_strs = open_indexes(shards, survey).index["id_str"]
+    check_queries(galleries.queries, open_survey(survey).galaxies["id_str"], id_strs)
+    return shards
 
 
 @task(
@@ -69,12 +90,16 @@ def represent_shard(
     return keep(directory, RepresentationsDirectory, file_digest(path))
 
 
-@task(container_image=GPU_IMAGE, requests=NETWORK, accelerator=ACCELERATOR)
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("join_representations"),
+)
 def join_representations(
-    survey: SurveyVersion,
-    parts: list[Representations],
-    model: ModelVersion,
-    anomalies: AnomalyConfig,
+    survey: SurveyVersion, parts: list[Representations], anomalies: AnomalyConfig
 ) -> Representations:
     """Put the shards' representations together and score how anomalous each galaxy is."""
     from galaxyloop.representations import joining
@@ -82,7 +107,61 @@ def join_representations(
     from galaxyloop.storage import file_digest
     from schemas.representations import judge_representations
 
-    provenance = joining.RepresentationProvenance(
+    directory = new_directory("representations")
+    directory.mkdir()
+    path = directory / FILE
+    files = [part.download() / FILE for part in parts]
+    joining.join_representations(files, open_survey(survey).galaxies, anomalies, path)
+    check_representations(path, judge_representations)
+    return keep(directory, RepresentationsDirectory, file_digest(path))
+
+
+@task(requests=VECTORS, retries=RETRIES)
+def publish_representations(
+    output: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    representations: Representations,
+    model: ModelVersion,
+    galleries: GalleryConfig,
+) -> str:
+    """Say where all is from, draw the galleries, put all in its place, say how to look at it."""
+    from galaxyloop.representations.galleries import choose_galleries, save_galleries
+    from galaxyloop.representations.joining import stamp_representations
+    from galaxyloop.representations.table import read_representations
+    from galaxyloop.storage import publish_file
+
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        table = Path(scratch) / FILE
+        provenance = _provenance(model, survey)
+        stamp_representations(representations.download() / FILE, provenance, table)
+        read = read_representations(table)
+        chosen = choose_galleries(read, galleries)
+        cutouts = open_cutouts(shards_of(chosen.id_strs, shards, survey), survey)
+        drawn = save_galleries(chosen, cutouts, Path(scratch))
+        placed = [
+            publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in (table, *drawn)
+        ]
+    return _say(placed, len(read.vectors), read.footer["encoder"])
+
+
+def shards_of(
+    id_strs: Sequence[str], shards: list[CutoutShard], survey: SurveyVersion
+) -> list[CutoutShard]:
+    """The shards that hold some galaxies, found without fetching anybody's pixels."""
+    indexes = open_indexes(shards, survey).shards
+    return [
+        shard
+        for shard, index in zip(shards, indexes, strict=True)
+        if index.index["id_str"].isin(id_strs).any()
+    ]
+
+
+def _provenance(model: ModelVersion, survey: SurveyVersion) -> "RepresentationProvenance":
+    """Which model and survey, by which code, and when."""
+    from galaxyloop.representations.joining import RepresentationProvenance
+
+    return RepresentationProvenance(
         model_name=model.name,
         model_version=model.version,
         checkpoint_digest=model.checkpoint_digest,
@@ -90,36 +169,6 @@ def join_representations(
         code_version=code_version(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    directory = new_directory("representations")
-    directory.mkdir()
-    path = directory / FILE
-    files = [part.download() / FILE for part in parts]
-    joining.join_representations(files, open_survey(survey).galaxies, anomalies, provenance, path)
-    check_representations(path, judge_representations)
-    return keep(directory, RepresentationsDirectory, file_digest(path))
-
-
-@task(requests=TABLES, retries=RETRIES)
-def publish_representations(
-    output: str,
-    survey: SurveyVersion,
-    shards: list[CutoutShard],
-    representations: Representations,
-    galleries: GalleryConfig,
-) -> str:
-    """Draw the galleries, put all where it was asked for, and say how to look at it."""
-    from galaxyloop.representations.galleries import save_galleries
-    from galaxyloop.representations.table import read_representations
-    from galaxyloop.storage import publish_file
-
-    table = representations.download() / FILE
-    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
-        read = read_representations(table)
-        drawn = save_galleries(read, open_cutouts(shards, survey), galleries, Path(scratch))
-        placed = [
-            publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in (table, *drawn)
-        ]
-    return _say(placed, len(read.vectors), read.footer["encoder"])
 
 
 def _say(placed: list[str], n_galaxies: int, encoder: str) -> str:
@@ -128,13 +177,17 @@ def _say(placed: list[str], n_galaxies: int, encoder: str) -> str:
     if program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
     table, similar, anomalies = placed
+    here, look = table, "To look: open the two pictures; then, with a galaxy's id for ID,"
+    if local_path(table) is None:
+        here = FILE
+        look = "To look: copy all three to your machine; then, with a galaxy's id for ID,"
     return "\n".join(
         (
             f"representations  {table} ({n_galaxies} galaxies, encoder {encoder})",
             f"similar          {similar}",
             f"anomalies        {anomalies}",
-            "To look: open the two pictures; then, with a galaxy's id for ID,",
-            f"  {program} similar {table} ID",
-            f"  {program} anomalies {table}",
+            look,
+            f"  {program} similar {here} ID",
+            f"  {program} anomalies {here}",
         )
     )

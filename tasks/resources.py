@@ -20,6 +20,8 @@ CUTOUTS = Resources(cpu="4", mem="8Gi")
 """What cutting out asks for: decoding scales with cores."""
 NETWORK = Resources(cpu="8", mem="32Gi", gpu="1")
 """What training and prediction ask for."""
+VECTORS = Resources(cpu="2", mem="32Gi")
+"""What tasks ask for that hold the representations of a whole survey."""
 RETRIES = 3
 """Attempts after the first, used only for what can pass on a second try."""
 
@@ -34,6 +36,7 @@ CODE_VERSIONS = {
     "evaluate_finetuned": "1",
     "predict_labels": "1",
     "represent_shard": "1",
+    "join_representations": "1",
     "make_random_encoder": "1",
     "run_cells": "1",
 }

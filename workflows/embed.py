@@ -8,6 +8,7 @@ from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import Checkpoint, CutoutShard, Representations
 from tasks.embed import (
     check_embedding,
+    check_queries,
     join_representations,
     publish_representations,
     represent_shard,
@@ -50,13 +51,21 @@ def embed_survey(
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
     checkpoint, version = resolve_model(model=model)
-    survey, shards = ingest_survey(
-        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    checked = check_embedding(
+        manifest=manifest, checkpoint=checkpoint, cutouts=cutouts, output=output
     )
-    checked = check_embedding(survey=survey, galleries=galleries, output=output)
+    survey, cut_out = ingest_survey(
+        manifest=checked, ingest=ingest, cutouts=cutouts, previous=previous
+    )
+    shards = check_queries(survey=survey, shards=cut_out, galleries=galleries)
     parts = represent_shards(checkpoint=checkpoint, shards=shards, config=representation)
-    joined = join_representations(survey=checked, parts=parts, model=version, anomalies=anomalies)
+    joined = join_representations(survey=survey, parts=parts, anomalies=anomalies)
     placed: str = publish_representations(
-        output=output, survey=checked, shards=shards, representations=joined, galleries=galleries
+        output=output,
+        survey=survey,
+        shards=shards,
+        representations=joined,
+        model=version,
+        galleries=galleries,
     )
     return placed

@@ -61,7 +61,6 @@ def join_representations(
     files: Sequence[Path],
     survey: pd.DataFrame,
     anomalies: AnomalyConfig,
-    provenance: RepresentationProvenance,
     path: Path,
 ) -> int:
     """Join the shards' representations and score every galaxy, in the order of the files.
@@ -74,17 +73,17 @@ def join_representations(
         survey: ``id_str``, ``image_digest``, ``group_id``, ``ra_deg`` and ``dec_deg`` of the
             galaxies as they are now; rows of other galaxies or images are left out.
         anomalies: how they are scored.
-        provenance: goes into the footer.
-        path: the parquet file; appears by renaming when it is complete.
+        path: the parquet file; appears by renaming when it is complete. Its bytes depend on the
+            other arguments alone; ``stamp_representations`` adds where it comes from.
 
     Returns:
         Number of galaxies.
 
     Raises:
-        RepresentationError: the files are of another checkpoint than the provenance says or of
-            several, there are too few galaxies, or all representations are equal.
+        RepresentationError: the files are of several checkpoints, there are too few galaxies, or
+            all representations are equal.
     """
-    footer, n_features = _common_footer(files, provenance)
+    footer, n_features = _common_footer(files)
     galaxies = _current_rows(files, survey)
     reference, n_reference = _read_reference(files, galaxies, anomalies)
     scores = [
@@ -93,27 +92,49 @@ def join_representations(
     ]
     galaxies["anomaly_score"] = np.concatenate(scores)
     galaxies["anomaly_percentile"] = rank_percentiles(galaxies["anomaly_score"].to_numpy())
-    footer |= dataclasses.asdict(provenance)
     footer["anomalies"] = json.dumps(anomalies.to_dict() | {"n_reference": n_reference})
     schema = table_schema(SURVEY_COLUMNS, n_features)
     tables = (make_rows(*part, schema) for part in _rows_and_vectors(files, galaxies))
     return write_rows(tables, schema, footer, path)
 
 
-def _common_footer(
-    files: Sequence[Path], provenance: RepresentationProvenance
-) -> tuple[dict[str, str], int]:
-    """The encoder and settings that the files share, and the length of their vectors."""
-    digests = sorted({read_footer(file).get("checkpoint_digest", "none") for file in files})
-    if digests != [provenance.checkpoint_digest]:
+def stamp_representations(source: Path, provenance: RepresentationProvenance, path: Path) -> int:
+    """Write a survey's representations again with where they come from in the footer.
+
+    Args:
+        source: what ``join_representations`` wrote.
+        provenance: goes into the footer.
+        path: the parquet file; appears by renaming when it is complete.
+
+    Returns:
+        Number of galaxies.
+
+    Raises:
+        RepresentationError: they are of another checkpoint than the provenance says.
+    """
+    footer, n_features = read_footer(source), read_schema(source).field(VECTOR).type.list_size
+    found = footer.get("checkpoint_digest", "none")
+    if found != provenance.checkpoint_digest:
         raise RepresentationError(
-            f"all {len(files)} files must be of the checkpoint {provenance.checkpoint_digest}, got "
-            f"{digests}: representations by different encoders cannot be compared; represent the "
-            "shards again with one checkpoint"
+            f"{source} has representations by the checkpoint {found}, but the model is "
+            f"{provenance.checkpoint_digest}; represent the survey again with that model"
+        )
+    schema = table_schema(SURVEY_COLUMNS, n_features)
+    tables = (make_rows(*part, schema) for part in read_parts(source, SURVEY_COLUMNS))
+    return write_rows(tables, schema, footer | dataclasses.asdict(provenance), path)
+
+
+def _common_footer(files: Sequence[Path]) -> tuple[dict[str, str], int]:
+    """Checkpoint, encoder and settings that the files share, and the length of their vectors."""
+    digests = sorted({read_footer(file).get("checkpoint_digest", "none") for file in files})
+    if len(digests) != 1:
+        raise RepresentationError(
+            f"all {len(files)} files must be of one checkpoint, got {digests}: representations by "
+            "different encoders cannot be compared; represent the shards again with one checkpoint"
         )
     footer = read_footer(files[0])
     n_features = read_schema(files[0]).field(VECTOR).type.list_size
-    return {name: footer[name] for name in ("encoder", "settings")}, n_features
+    return {name: footer[name] for name in ("checkpoint_digest", "encoder", "settings")}, n_features
 
 
 def _current_rows(files: Sequence[Path], survey: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,13 @@ from galaxyloop import plots
 from galaxyloop.errors import RepresentationError, UnknownNameError
 from galaxyloop.plots.representations import plot_anomalies, plot_similar_galaxies
 from galaxyloop.representations.config import GalleryConfig
-from galaxyloop.representations.galleries import choose_queries, save_galleries
+from galaxyloop.representations.galleries import (
+    check_queries,
+    choose_galleries,
+    choose_queries,
+    draw_similar,
+    save_galleries,
+)
 from galaxyloop.representations.similarity import find_similar
 from galaxyloop.representations.table import Representations, most_anomalous
 from galaxyloop.shards import CutoutCollection
@@ -67,7 +73,7 @@ def test_save_galleries__writes_two_pictures(tmp_path: Path) -> None:
     representations = scored(60)
     cutouts = Collection(representations.galaxies["id_str"].to_numpy(str))
     config = GalleryConfig(n_queries=2, n_neighbours=3, n_anomalies=9)
-    paths = save_galleries(representations, cutouts, config, tmp_path)
+    paths = save_galleries(choose_galleries(representations, config), cutouts, tmp_path)
     assert [path.name for path in paths] == ["similar.png", "anomalies.png"]
     for path in paths:
         picture = cv2.imread(str(path))
@@ -75,11 +81,43 @@ def test_save_galleries__writes_two_pictures(tmp_path: Path) -> None:
         assert picture.shape[1] > picture.shape[0]
 
 
-def test_save_galleries__refuses_an_unknown_galaxy(tmp_path: Path) -> None:
-    representations = scored(20)
-    cutouts = Collection(representations.galaxies["id_str"].to_numpy(str))
+def test_save_galleries__refuses_a_galaxy_without_a_cutout(tmp_path: Path) -> None:
+    representations = scored(60)
+    galleries = choose_galleries(representations, GalleryConfig(queries=["J00011"]))
+    id_strs = representations.galaxies["id_str"].to_numpy(str)
+    with pytest.raises(RepresentationError, match="1 of 8 galaxies .* the first 'J00011'; give"):
+        save_galleries(galleries, Collection(np.delete(id_strs, 11)), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_choose_galleries__names_everybody_who_is_drawn() -> None:
+    representations = scored(60)
+    config = GalleryConfig(queries=["J00011", "J00004"], n_neighbours=3, n_anomalies=2)
+    galleries = choose_galleries(representations, config)
+    assert {"J00004", "J00011", "J00058", "J00059"} <= set(galleries.id_strs)
+    assert len(galleries.id_strs) <= 2 * 4 + 2
+    pd.testing.assert_frame_equal(
+        galleries.similar["J00011"], find_similar(representations, "J00011", 3)
+    )
+    # Cutouts of these alone are enough, whatever place they have there.
+    few = Collection(np.array(galleries.id_strs))
+    image = draw_similar(galleries, few).axes[0].images[0].get_array()
+    assert (np.asarray(image) == galleries.id_strs.index("J00011")).all()
+
+
+def test_choose_galleries__refuses_an_unknown_galaxy() -> None:
     with pytest.raises(UnknownNameError, match="no galaxy 'J0'"):
-        save_galleries(representations, cutouts, GalleryConfig(queries=["J0"]), tmp_path)
+        choose_galleries(scored(20), GalleryConfig(queries=["J0"]))
+
+
+def test_check_queries__tells_a_stranger_from_a_galaxy_without_cutout() -> None:
+    survey = pd.Series([f"J{i:05}" for i in range(9)])
+    drawable = survey.drop(3)
+    check_queries(["J00000", "J00008"], survey, drawable)
+    with pytest.raises(UnknownNameError, match="there is no galaxy 'J0001x'; choose one of"):
+        check_queries(["J00000", "J0001x"], survey, drawable)
+    with pytest.raises(RepresentationError, match="'J00003' .* image was rejected, .* the 8 that"):
+        check_queries(["J00000", "J00003"], survey, drawable)
 
 
 def test_choose_queries__does_not_depend_on_the_order() -> None:

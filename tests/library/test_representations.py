@@ -1,6 +1,6 @@
 """Representations depend on pixels alone, and come back from their files as they were."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,11 @@ from galaxyloop.models import GalaxyEncoder, Normalisation
 from galaxyloop.random_streams import seeded
 from galaxyloop.representations.config import AnomalyConfig, RepresentationConfig
 from galaxyloop.representations.encoding import represent, write_representations
-from galaxyloop.representations.joining import RepresentationProvenance, join_representations
+from galaxyloop.representations.joining import (
+    RepresentationProvenance,
+    join_representations,
+    stamp_representations,
+)
 from galaxyloop.representations.table import read_representations
 from galaxyloop.shards import CutoutShard, CutoutWriter
 from tests.library.representation_tables import (
@@ -135,7 +139,7 @@ def test_write_representations__refuses_what_is_not_finite(tmp_path: Path) -> No
 def join(tmp_path: Path, files: list[Path], survey: pd.DataFrame) -> pd.DataFrame:
     config = AnomalyConfig(n_neighbours=3)
     path = tmp_path / "joined.parquet"
-    n_galaxies = join_representations(files, survey, config, PROVENANCE, path)
+    n_galaxies = join_representations(files, survey, config, path)
     joined = read_representations(path)
     assert n_galaxies == len(joined.galaxies)
     return joined.galaxies.assign(vector=list(joined.vectors))
@@ -172,7 +176,7 @@ def test_join_representations__is_the_same_however_cut_into_shards(tmp_path: Pat
     rest = ["id_str", "ra_deg", "dec_deg", "group_id", "anomaly_percentile"]
     pd.testing.assert_frame_equal(one[rest], other[rest])
     footer = read_representations(tmp_path / "joined.parquet").footer
-    assert footer["survey_digest"] == "survey"
+    assert footer["checkpoint_digest"] == "abc"
     assert '"n_reference": 40' in footer["anomalies"]
 
 
@@ -182,8 +186,34 @@ def test_join_representations__refuses_files_of_two_checkpoints(tmp_path: Path) 
         write_shard_file(tmp_path / "a.parquet", galaxies[:10], vectors[:10]),
         write_shard_file(tmp_path / "b.parquet", galaxies[10:], vectors[10:], "def"),
     ]
-    with pytest.raises(RepresentationError, match=r"checkpoint abc, got \['abc', 'def'\]"):
+    with pytest.raises(RepresentationError, match=r"of one checkpoint, got \['abc', 'def'\]"):
         join(tmp_path, files, galaxies)
+
+
+def test_join_representations__writes_the_same_bytes_again(tmp_path: Path) -> None:
+    galaxies = random_galaxies(20)
+    files = [write_shard_file(tmp_path / "a.parquet", galaxies, random_vectors(20))]
+    join(tmp_path, files, galaxies)
+    first = (tmp_path / "joined.parquet").read_bytes()
+    join(tmp_path, files, galaxies)
+    assert (tmp_path / "joined.parquet").read_bytes() == first
+
+
+def test_stamp_representations__adds_to_the_footer_and_changes_nothing_else(tmp_path: Path) -> None:
+    galaxies = random_galaxies(20)
+    files = [write_shard_file(tmp_path / "a.parquet", galaxies, random_vectors(20))]
+    join(tmp_path, files, galaxies)
+    plain, stamped = tmp_path / "joined.parquet", tmp_path / "stamped.parquet"
+    assert stamp_representations(plain, PROVENANCE, stamped) == 20
+    before, after = read_representations(plain), read_representations(stamped)
+    pd.testing.assert_frame_equal(after.galaxies, before.galaxies)
+    np.testing.assert_array_equal(after.vectors, before.vectors)
+    assert after.footer == before.footer | asdict(PROVENANCE)
+    assert pq.read_schema(stamped).equals(pq.read_schema(plain))
+    other = replace(PROVENANCE, checkpoint_digest="def")
+    with pytest.raises(RepresentationError, match="checkpoint abc, but the model is def"):
+        stamp_representations(plain, other, tmp_path / "other.parquet")
+    assert not (tmp_path / "other.parquet").exists()
 
 
 def test_representation_provenance__refuses_gaps() -> None:

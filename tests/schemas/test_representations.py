@@ -8,7 +8,7 @@ import pytest
 
 from galaxyloop.errors import RepresentationError
 from galaxyloop.representations.config import AnomalyConfig
-from galaxyloop.representations.joining import RepresentationProvenance, join_representations
+from galaxyloop.representations.joining import join_representations
 from galaxyloop.representations.table import check_representations, read_representations
 from schemas.representations import judge_representations
 from tests.library.representation_tables import (
@@ -22,9 +22,8 @@ from tests.library.representation_tables import (
 def path(tmp_path: Path) -> Path:
     galaxies = random_galaxies(20)
     file = write_shard_file(tmp_path / "shard.parquet", galaxies, random_vectors(20))
-    provenance = RepresentationProvenance("toy", "1", "abc", "survey", "0.1.0", "2026-01-02")
     path = tmp_path / "representations.parquet"
-    join_representations([file], galaxies, AnomalyConfig(n_neighbours=3), provenance, path)
+    join_representations([file], galaxies, AnomalyConfig(n_neighbours=3), path)
     return path
 
 

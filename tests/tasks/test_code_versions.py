@@ -32,6 +32,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "evaluate_finetuned": (*TRAINING, "finetuning"),
     "predict_labels": (*NETWORK, "finetuning"),
     "represent_shard": (*NETWORK, "representations"),
+    "join_representations": ("devices", "random_streams", "representations"),
     "make_random_encoder": (*TRAINING, "label_efficiency"),
     "run_cells": (*TRAINING, "finetuning", "label_efficiency"),
 }
