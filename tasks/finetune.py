@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flytekit import task
@@ -33,6 +34,7 @@ from tasks.opening import (
     open_survey,
     prediction_files,
 )
+from tasks.registry.versions import open_start
 from tasks.resources import (
     ACCELERATOR,
     GPU_IMAGE,
@@ -50,15 +52,40 @@ PIXELS = ("survey", "shards")
 
 
 @task(requests=TABLES, retries=RETRIES)
+def resolve_encoder(
+    start: str, run: FinetuneRun, cutouts: CutoutConfig
+) -> tuple[list[Checkpoint], FinetuneRun]:
+    """The checkpoint to start from, or none, and the run without the place of its weights.
+
+    Published weights and a file of weights become a checkpoint here. Never cached: what follows
+    is keyed on the weights themselves, wherever they lay and whatever they were called.
+    """
+    from galaxyloop.finetuning.published import fetch_weights, save_published, without_weights
+    from galaxyloop.finetuning.start import check_start
+
+    if start or not (run.pretrained or run.weights):
+        return open_start(start), run
+    check_start(run, None)
+    directory = new_directory("checkpoint")
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        digest = save_published(fetch_weights(run, Path(scratch)), cutouts.image_size_px, directory)
+    return [keep(directory, CheckpointDirectory, digest)], without_weights(run)
+
+
+@task(requests=TABLES, retries=RETRIES)
 def check_finetuning(
+    manifest: str,
     labels: str,
     label_checks: LabelConfig,
     run: FinetuneRun,
     cutouts: CutoutConfig,
     start: list[Checkpoint],
     output: str,
-) -> str:
-    """Refuse in seconds what would otherwise fail after images were read; says what was read."""
+) -> tuple[str, str]:
+    """Refuse in seconds what would otherwise fail after images were read.
+
+    Gives the manifest, and the table that holds the labels: the manifest unless another is named.
+    """
     from galaxyloop.finetuning.checks import check_inputs
     from galaxyloop.finetuning.labels import read_labels
     from galaxyloop.outputs import check_output
@@ -67,9 +94,9 @@ def check_finetuning(
     checkpoint = start[0].download() if start else None
     check_inputs(run, checkpoint, cutouts.image_size_px)
     with retrying_storage():
-        told = read_labels(labels, label_checks).told
+        told = read_labels(labels or manifest, label_checks).told
     logger.info("%s", told)
-    return told
+    return manifest, labels or manifest
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -91,12 +118,6 @@ def read_label_table(
     groups = open_survey(survey).galaxies.set_index("id_str")["group_id"]
     digest = write_label_table(read, cutouts, groups, label_checks.max_unmatched, rounds, directory)
     return keep(directory, LabelTableDirectory, digest, replace=True)
-
-
-@task(requests=TABLES)
-def choose_labels(manifest: str, labels: str) -> str:
-    """The table that holds the labels: the manifest itself unless another is named."""
-    return labels or manifest
 
 
 @task(requests=TABLES)
@@ -184,6 +205,7 @@ def publish_finetuned(
     evaluation: LabelEvaluation,
     labels: LabelTable,
     checkpoint: Checkpoint,
+    start: list[Checkpoint],
     model: ModelVersion,
 ) -> str:
     """Put page, tables and figures where they were asked for; says how good the model is."""
@@ -196,12 +218,25 @@ def publish_finetuned(
     facts = {
         "registered as": f"{model.name} version {model.version} in {model.registry}",
         "code": code_version(),
-        **describe_finetuning(checkpoint.download()),
+        **describe_finetuning(checkpoint.download(), start[0].download() if start else None),
     }
     with tempfile.TemporaryDirectory() as scratch, retrying_storage():
         paths = write_results(judged, table, facts, Path(scratch))
         placed = [publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in paths]
     return say_results(judged, placed, f"{model.name}/{model.version}")
+
+
+@task(requests=TABLES, retries=RETRIES)
+def check_predicting(
+    manifest: str, checkpoint: Checkpoint, cutouts: CutoutConfig, output: str
+) -> str:
+    """Let the manifest pass if the model predicts labels of such cutouts and these have a place."""
+    from galaxyloop.finetuning.checks import check_model
+    from galaxyloop.outputs import check_output
+
+    check_output(output, must_be_remote=is_in_pod())
+    check_model(checkpoint.download(), cutouts.image_size_px)
+    return manifest
 
 
 @task(
@@ -239,9 +274,12 @@ def publish_labels(
         "checkpoint_digest": model.checkpoint_digest,
         "survey_digest": survey.digest,
         "code_version": code_version(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    version = open_survey(survey)
+    positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
     with tempfile.TemporaryDirectory() as scratch, retrying_storage():
         path = Path(scratch) / "labels.parquet"
         files = prediction_files(predictions)
-        join_label_predictions(files, open_survey(survey).alive, provenance, path)
+        join_label_predictions(files, version.alive, positions, provenance, path)
         return publish_file(path, f"{output.rstrip('/')}/labels.parquet")

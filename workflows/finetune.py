@@ -11,8 +11,8 @@ from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import Checkpoint, CutoutShard, LabelTable, Prediction, SurveyVersion
 from tasks.finetune import (
     check_finetuning,
+    check_predicting,
     choose_final,
-    choose_labels,
     evaluate_finetuned,
     finetune,
     list_rounds,
@@ -20,8 +20,9 @@ from tasks.finetune import (
     publish_finetuned,
     publish_labels,
     read_label_table,
+    resolve_encoder,
 )
-from tasks.registry import log_finetuning, register_model, resolve_model, resolve_start
+from tasks.registry import log_finetuning, register_model, resolve_model
 from workflows.ingest import ingest_survey
 
 
@@ -74,17 +75,17 @@ def finetune_and_register(
         cutouts: how images become cutouts; the size must be the encoder's.
         label_metrics: how predictions are judged.
     """
-    encoder = resolve_start(start=start)
-    table_uri = choose_labels(manifest=manifest, labels=labels)
-    check_finetuning(
-        labels=table_uri,
+    encoder, run = resolve_encoder(start=start, run=finetuning, cutouts=cutouts)
+    checked, table_uri = check_finetuning(
+        manifest=manifest,
+        labels=labels,
         label_checks=label_checks,
-        run=finetuning,
+        run=run,
         cutouts=cutouts,
         start=encoder,
         output=output,
     )
-    survey, shards = ingest_survey(manifest=manifest, ingest=ingest, cutouts=cutouts, previous="")
+    survey, shards = ingest_survey(manifest=checked, ingest=ingest, cutouts=cutouts, previous="")
     table = read_label_table(
         labels=table_uri, survey=survey, shards=shards, label_checks=label_checks, rounds=rounds
     )
@@ -93,7 +94,7 @@ def finetune_and_register(
         labels=table,
         survey=survey,
         shards=shards,
-        run=finetuning,
+        run=run,
         start=encoder,
     )
     evaluation = evaluate_finetuned(
@@ -101,7 +102,7 @@ def finetune_and_register(
         labels=table,
         survey=survey,
         shards=shards,
-        run=finetuning,
+        run=run,
         start=encoder,
         metrics=label_metrics,
     )
@@ -111,7 +112,12 @@ def finetune_and_register(
     )
     model = register_model(run_id=run_id, name=model_name, alias=alias)
     summary: str = publish_finetuned(
-        output=output, evaluation=evaluation, labels=table, checkpoint=final, model=model
+        output=output,
+        evaluation=evaluation,
+        labels=table,
+        checkpoint=final,
+        start=encoder,
+        model=model,
     )
     return summary
 
@@ -142,8 +148,11 @@ def predict_labels(
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
     checkpoint, version = resolve_model(model=model)
+    checked = check_predicting(
+        manifest=manifest, checkpoint=checkpoint, cutouts=cutouts, output=output
+    )
     survey, shards = ingest_survey(
-        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+        manifest=checked, ingest=ingest, cutouts=cutouts, previous=previous
     )
     predictions = predict_label_shards(checkpoint=checkpoint, shards=shards)
     place: str = publish_labels(

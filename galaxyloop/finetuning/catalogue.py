@@ -5,17 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from galaxyloop.checkpoint import check_size
+from galaxyloop.finetuning.footer import write_labels
 from galaxyloop.finetuning.model import LabelModel
 from galaxyloop.finetuning.targets import Predicted, Target
 from galaxyloop.finetuning.training import predict_labels
 from galaxyloop.shards import CutoutShard
 
-_POSITION = ["id_str", "ra_deg", "dec_deg"]
-_FOOTER_PREFIX = "galaxyloop."
+_POSITION = ["ra_deg", "dec_deg"]
 
 
 def predict_label_shard(model: LabelModel, shard: CutoutShard, path: Path) -> int:
@@ -29,14 +27,18 @@ def predict_label_shard(model: LabelModel, shard: CutoutShard, path: Path) -> in
     """
     check_size(model, shard.summary.image_size_px)
     predicted = predict_labels(model, shard.images)
-    table = shard.index[[*_POSITION, "image_digest"]].reset_index(drop=True)
+    table = shard.index[["id_str", *_POSITION, "image_digest"]].reset_index(drop=True)
     table = table.assign(**_columns(predicted, model.target))
     table.to_parquet(path, index=False)
     return len(table)
 
 
 def join_label_predictions(
-    files: Sequence[Path], alive: Mapping[str, str], provenance: Mapping[str, str], path: Path
+    files: Sequence[Path],
+    alive: Mapping[str, str],
+    positions: pd.DataFrame,
+    provenance: Mapping[str, str],
+    path: Path,
 ) -> int:
     """Put shards' predictions together, a row a galaxy; returns the number of galaxies.
 
@@ -44,6 +46,8 @@ def join_label_predictions(
         files: what ``predict_label_shard`` wrote, oldest shard first; of several predictions of
             a galaxy the last counts.
         alive: the fingerprint that each galaxy's image has now, by id; others are left out.
+        positions: ``ra_deg`` and ``dec_deg`` by ``id_str`` as the survey has them now; a shard
+            keeps those of the day it was cut out.
         provenance: which model, survey and code; goes into the parquet footer.
         path: the file to write.
     """
@@ -51,9 +55,8 @@ def join_label_predictions(
     current = table["id_str"].map(dict(alive)) == table["image_digest"]
     table = table[current].drop_duplicates("id_str", keep="last")
     table = table.drop(columns="image_digest").sort_values("id_str", ignore_index=True)
-    whole = pa.Table.from_pandas(table, preserve_index=False)
-    footer = {f"{_FOOTER_PREFIX}{name}": value for name, value in provenance.items()}
-    pq.write_table(whole.replace_schema_metadata({**(whole.schema.metadata or {}), **footer}), path)
+    table[_POSITION] = positions.loc[table["id_str"], _POSITION].to_numpy()
+    write_labels(table, provenance, path)
     return len(table)
 
 

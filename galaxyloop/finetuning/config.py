@@ -44,6 +44,11 @@ class FinetuneRun(StrictConfig):
     """Start from the encoder's published weights; not beside a checkpoint."""
     weights: str = ""
     """A local safetensors file with the encoder's published weights; not beside a checkpoint."""
+    weights_mean: list[float] = field(default_factory=list)
+    """Mean of red, green and blue, on images from 0 to 1, that published weights were trained
+    with; empty takes what is published for the encoder, which a file's weights may differ from."""
+    weights_std: list[float] = field(default_factory=list)
+    """What each band is divided by after that; set both or none."""
     trainable: str = "full"
     """full, top (the last ``n_blocks`` of the encoder, and the head) or head."""
     n_blocks: int = 1
@@ -86,4 +91,14 @@ class FinetuneRun(StrictConfig):
         require(
             not (self.pretrained and self.weights),
             f"pretrained=True fetches weights and weights='{self.weights}' names others; set one",
+        )
+        require(
+            bool(self.weights_mean) == bool(self.weights_std),
+            f"weights_mean and weights_std go together, got {self.weights_mean} and "
+            f"{self.weights_std}; set both or none",
+        )
+        require(
+            not self.weights_mean or self.pretrained or bool(self.weights),
+            f"weights_mean={self.weights_mean} is of published weights, and none are named; set "
+            "weights or pretrained, or leave weights_mean and weights_std empty",
         )

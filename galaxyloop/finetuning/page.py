@@ -131,21 +131,39 @@ def _judged(labels: LabelTable) -> str:
     )
 
 
-def describe_finetuning(checkpoint: Path) -> dict[str, str]:
-    """What a checkpoint says of how it was trained, in words."""
+def describe_finetuning(checkpoint: Path, start: Path | None = None) -> dict[str, str]:
+    """What a checkpoint, and the one it started from, say of how it was trained, in words."""
     config = load_checkpoint_config(checkpoint)
     run, data = FinetuneRun.from_dict(config["run"]), config["data"]
     what = {"full": "all layers", "top": f"the last {run.n_blocks} blocks", "head": "the head"}
-    start = data.get("start_digest") or data.get("weights_digest")
+    scale = config["normalisation"]
     return {
         "encoder": config["encoder"],
-        "started from": f"checkpoint {start[:12]}" if start else "published or first weights",
+        "started from": _origin(run, data, load_checkpoint_config(start) if start else {}),
         "trained": what[run.trainable],
         "cutouts": f"{config['image_size_px']} px",
+        "bands": f"mean {_numbers(scale['mean'])} taken off, divided by {_numbers(scale['std'])}",
         "final model trained on": f"{data['n_train']} galaxies",
         "settings": run.to_json(),
         "checkpoint": checkpoint_digest(checkpoint),
     }
+
+
+def _origin(run: FinetuneRun, data: Mapping[str, Any], start: Mapping[str, Any]) -> str:
+    """Which weights a training began with."""
+    # Published weights were made a checkpoint first, which no run trained.
+    before = data if start.get("run") else {**data, **start.get("data", {})}
+    if "weights_digest" in before:
+        return f"weights file {before['weights_digest'][:12]}"
+    if run.pretrained or "published" in before:
+        return f"published weights of {before.get('published', run.encoder)}"
+    digest = data.get("start_digest")
+    return f"checkpoint {digest[:12]}" if digest else "first weights"
+
+
+def _numbers(values: Sequence[float]) -> str:
+    """Numbers of the bands."""
+    return ", ".join(f"{value:.3f}" for value in values)
 
 
 def say_results(evaluation: LabelEvaluation, placed: Sequence[str], model: str) -> str:

@@ -2,14 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from jaxtyping import Float, Float32, Integer
-from torch import Tensor, nn
 
 from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import load_checkpoint_config
@@ -17,14 +13,14 @@ from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting
 from galaxyloop.encoders import check_encoder_name
-from galaxyloop.errors import PretrainedWeightsError
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.layers import count_layers, freeze_layers
 from galaxyloop.finetuning.model import LabelHead, LabelModel
-from galaxyloop.finetuning.probe import fit_probe
+from galaxyloop.finetuning.probe import ProbeConfig, fit_probe
+from galaxyloop.finetuning.published import published_encoder
 from galaxyloop.finetuning.targets import Target
 from galaxyloop.heads import VoteHead
-from galaxyloop.models import GalaxyEncoder, GalaxyModel, Normalisation
+from galaxyloop.models import GalaxyEncoder, GalaxyModel
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.config import PretrainingRun
 from galaxyloop.training.data import Cutouts, LabelledCutouts
@@ -33,7 +29,6 @@ from galaxyloop.training.starting import new_encoder
 
 _HEAD_STREAM = 2
 _GALAXIES_AT_ONCE = 256
-_MAX_SHOWN = 3
 
 
 def starting_encoder(
@@ -58,11 +53,11 @@ def starting_encoder(
     name = run.encoder
     if start is not None and not name:
         name = str(load_checkpoint_config(start).get("encoder"))
-    as_pretraining = PretrainingRun(name, run.pretrained, run.augment, run.training)
-    model = new_encoder(galaxies, as_pretraining, start)
-    if run.weights:
-        model = _with_weights(model, Path(run.weights))
-    return model.eval()
+    if run.pretrained or run.weights:
+        image_size_px = galaxies.read(np.zeros(1, dtype=np.int64)).images.shape[1]
+        return published_encoder(run, image_size_px)
+    as_pretraining = PretrainingRun(name, False, run.augment, run.training)
+    return new_encoder(galaxies, as_pretraining, start).eval()
 
 
 def check_start(run: FinetuneRun, start: Path | None) -> None:
@@ -120,13 +115,14 @@ def label_model(
         features = encode_galaxies(base, galaxies.cutouts, galaxies.positions)
         # The labels are standardised already, so the probe's own scale must not count twice.
         plain = target if target.is_classification else replace(target, mean=0.0, std=1.0)
-        probe = fit_probe(features, labels, plain, seed=run.training.seed)
+        weighting = ProbeConfig(is_balanced=run.class_weights == "balanced")
+        probe = fit_probe(features, labels, plain, weighting, run.training.seed)
         scale, shift = probe.target.std, probe.target.mean
         with torch.no_grad():
             head.linear.weight.copy_(torch.from_numpy(probe.weight * scale))
             head.linear.bias.copy_(torch.from_numpy(probe.bias * scale + shift))
     model = LabelModel(base.encoder, head, target, base.image_size_px, base.normalisation)
-    _freeze(model, run)
+    freeze_as_asked(model, run)
     return model.train()
 
 
@@ -145,7 +141,7 @@ def vote_model(
         head = VoteHead(base.encoder.n_features, len(tree.columns), run.dropout_rate)
     start_at(head, fit_prior(galaxies.labels, tree))
     model = GalaxyModel(base.encoder, head, tree, base.image_size_px, base.normalisation)
-    _freeze(model, run)
+    freeze_as_asked(model, run)
     return model.train()
 
 
@@ -174,58 +170,7 @@ def balanced_weights(
     return np.asarray(len(labels) / (n_classes * counts), dtype=np.float64)
 
 
-def _freeze(model: GalaxyEncoder, run: FinetuneRun) -> None:
+def freeze_as_asked(model: GalaxyEncoder, run: FinetuneRun) -> None:
     """Freeze what the run does not train."""
     n_trained = {"full": count_layers(model.encoder), "top": run.n_blocks, "head": 0}
     freeze_layers(model, n_trained[run.trainable], bool(run.frozen_normalisation))
-
-
-def _with_weights(model: GalaxyEncoder, path: Path) -> GalaxyEncoder:
-    """The encoder with the weights of a file, and the normalisation these were trained with.
-
-    Raises:
-        PretrainedWeightsError: it is no safetensors file, or of another encoder.
-    """
-    network: Any = model.encoder.network
-    try:
-        weights: dict[str, Tensor] = dict(safetensors.torch.load_file(path))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise PretrainedWeightsError(
-            f"{path} cannot be read as safetensors: {error}; give the model.safetensors of a timm "
-            "encoder, and never a pickled file"
-        ) from error
-    published: dict[str, Any] = getattr(network, "pretrained_cfg", None) or {}
-    _fill(network, weights, _classifier_names(published), f"{path} for '{model.encoder.name}'")
-    normalisation = model.normalisation
-    if published.get("mean"):
-        normalisation = Normalisation(list(published["mean"]), list(published["std"]))
-    return GalaxyEncoder(model.encoder, model.image_size_px, normalisation)
-
-
-def _classifier_names(published: dict[str, Any]) -> tuple[str, ...]:
-    """Beginnings of the names of a classifier's weights, which an encoder has none of."""
-    named = published.get("classifier") or ()
-    names = (named,) if isinstance(named, str) else tuple(named)
-    return tuple(f"{name}." for name in (*names, "fc", "classifier", "head.fc"))
-
-
-def _fill(
-    network: nn.Module, weights: dict[str, Tensor], classifiers: tuple[str, ...], what: str
-) -> None:
-    """Put weights into a network; all but a classifier's must fit."""
-    wanted = network.state_dict()
-    own = {
-        name: weight
-        for name, weight in weights.items()
-        if name in wanted or not name.startswith(classifiers)
-    }
-    odd = sorted(wanted.keys() ^ own.keys())
-    odd += [name for name in wanted.keys() & own.keys() if wanted[name].shape != own[name].shape]
-    if odd:
-        raise PretrainedWeightsError(
-            f"{what}: {len(odd)} of {len(wanted)} weights are missing, too many or of another "
-            f"shape, such as {odd[:_MAX_SHOWN]}; set encoder to the name the weights are of"
-        )
-    if not all(bool(weight.isfinite().all()) for weight in own.values()):
-        raise PretrainedWeightsError(f"{what}: weights are not finite; fetch the file again")
-    network.load_state_dict(own)

@@ -1,5 +1,6 @@
 """Versions: registered models, their aliases, and their files when wanted again; never cached."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
+_MODEL = r"[^/:@]+(@[^/:@]+|/[0-9]+)"
+"""A registered model's name with an alias or a version."""
+
 
 @task(requests=TABLES, retries=RETRIES)
 def resolve_start(start: str) -> list[Checkpoint]:
@@ -26,11 +30,27 @@ def resolve_start(start: str) -> list[Checkpoint]:
     An empty name gives an empty list. The checkpoint comes with the digest of its content, so
     that what follows is keyed on the weights and not on their name.
     """
+    return open_start(start)
+
+
+def open_start(start: str) -> list[Checkpoint]:
+    """As ``resolve_start``, for tasks that do more.
+
+    Raises:
+        RegistryError: it is neither a folder here nor a model's name, or there is no such model.
+        CheckpointError: the folder holds no checkpoint.
+    """
     from galaxyloop.checkpoint import checkpoint_digest
 
     if not start:
         return []
     if not Path(start).is_dir():
+        if not re.fullmatch(_MODEL, start):
+            raise RegistryError(
+                f"start '{start}' is neither a folder that exists nor a registered model's "
+                "name@alias or name/version; copy a checkpoint that lies elsewhere into a folder, "
+                "or register it"
+            )
         return [_download(open_client(), start)[0]]
     digest = checkpoint_digest(Path(start))
     copy = new_directory("model")

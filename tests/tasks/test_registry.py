@@ -125,6 +125,22 @@ def test_resolve_model__refuses(model: str, message: str) -> None:
         registry.resolve_model(model=model)
 
 
+@pytest.mark.parametrize(
+    "start", ["/nowhere/model", "s3://bucket/model", "models/mine", "./mine", "mine", "a@b/c"]
+)
+def test_resolve_start__refuses_what_is_neither_folder_nor_name(start: str) -> None:
+    with pytest.raises(RegistryError, match="neither a folder that exists nor a registered"):
+        registry.resolve_start(start=start)
+
+
+def test_resolve_start__takes_a_folder_or_a_name(tmp_path: Path) -> None:
+    version = register(tmp_path, 9, "begun")
+    (by_name,) = registry.resolve_start(start="begun@champion")
+    (by_folder,) = registry.resolve_start(start=str(by_name.download()))
+    assert by_name.digest == by_folder.digest == version.checkpoint_digest
+    assert registry.resolve_start(start="") == []
+
+
 def test_log_training__logs_a_new_evaluation_of_the_same_checkpoint(tmp_path: Path) -> None:
     checkpoint, evaluation = trained(tmp_path, 7)
     newer = tmp_path / ("4" * 64)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from galaxyloop.cli import main
 from tests.library.finetuning_data import save_encoder
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -92,6 +94,9 @@ def test_finetune_and_register__leaves_what_it_says(
     for name in ("report.html", "metrics.csv", "predictions.csv", "curves.png", "confusion.png"):
         assert f"{place.root}/out/{name}" in finetuned.stdout
         assert (place.root / "out" / name).is_file()
+    page = (place.root / "out" / "report.html").read_text()
+    assert '"Palatino Linotype"' in page
+    assert "bands</td>" in page
     predictions = pd.read_csv(place.root / "out" / "predictions.csv")
     assert set(predictions["model"]) == {"finetuned", "probe", "baseline"}
     assert (predictions["model"].value_counts() == N_GALAXIES).all()
@@ -132,7 +137,9 @@ def test_finetune_and_register__trains_nothing_twice(
 
 @pytest.mark.slow
 def test_predict_labels__says_it_of_every_galaxy(
-    place: Place, finetuned: subprocess.CompletedProcess[str]
+    place: Place,
+    finetuned: subprocess.CompletedProcess[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     done = place.run(
         "predict_labels",
@@ -148,8 +155,11 @@ def test_predict_labels__says_it_of_every_galaxy(
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     footer = pq.read_metadata(place.root / "survey" / "labels.parquet").metadata
     assert footer[b"galaxyloop.model_name"] == b"shapes"
+    assert main(["provenance", str(place.root / "survey" / "labels.parquet")]) == 0
+    assert re.search(r"model_name +shapes\n", capsys.readouterr().out)
 
 
+SMALL_CUTOUTS = {"cutouts": SMALL["cutouts"]}
 REFUSALS = {
     "a label that is not declared": (
         {"label_checks": {"classes": ["edge-on", "ring"]}},
@@ -158,6 +168,11 @@ REFUSALS = {
     "another column": ({"label_checks": {"column": "kind"}}, "has no column 'kind'"),
     "another size": ({"cutouts": {"image_size_px": 64}}, "set image_size_px=32"),
     "another encoder": ({"finetuning": {"encoder": "resnet18"}}, "'resnet_mini'"),
+    "more layers than there are": (
+        {"finetuning": {"trainable": "top", "n_blocks": 99}},
+        "set n_blocks to at most",
+    ),
+    "a folder that is not there": ({"start": "/nowhere/checkpoint"}, "neither a folder"),
     "no encoder": ({"start": ""}, "give a checkpoint or a registered model"),
     "an unknown setting": ({"finetuning": {"epochs": 7}}, "has no setting 'epochs'"),
 }
@@ -167,7 +182,29 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 def test_finetune_and_register__refuses_in_one_screen(place: Place, name: str) -> None:
     changes, message = REFUSALS[name]
-    done = place.finetune(**changes)
+    refuses(place.finetune(**changes), message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cutouts": {"image_size_px": 64}}, "set image_size_px=32"),
+        ({"output": ""}, "output must name a folder or address"),
+    ],
+)
+def test_predict_labels__refuses_before_images_are_read(
+    place: Place,
+    finetuned: subprocess.CompletedProcess[str],
+    changes: dict[str, object],
+    message: str,
+) -> None:
+    # A manifest that does not exist: what comes first is not about it.
+    inputs = {"manifest": "nowhere.csv", "model": "shapes@challenger", "output": "unused"}
+    refuses(place.run("predict_labels", **{**inputs, **SMALL_CUTOUTS, **changes}), message)
+
+
+def refuses(done: subprocess.CompletedProcess[str], message: str) -> None:
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 1
     assert message in said
