@@ -2,7 +2,7 @@
 
 ``--data FOLDER`` takes the folder of ``examples.real_rings`` and asks for rings. Every finished
 cell is a line of the table ``--results``; a run goes on from what is there. ``--quick`` asks for
-spiral arms on simulated galaxies, with fewer arms, labels and draws, in a table of its own.
+bars of simulated galaxies, with fewer arms, labels and draws, in a table of its own.
 Run on a quiet machine, for the minutes that the table gives are the processor's.
 """
 

@@ -1,4 +1,4 @@
-"""A study on simulated galaxies, whose truth is known: has this galaxy spiral arms?"""
+"""A study on simulated galaxies, whose truth is known: has this galaxy a bar?"""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import CutoutArray, StudyData, prepare_study
 from galaxyloop.synthetic import SimulationConfig, simulate_galaxies
 
-LEAST_CONTRAST = 0.3
-"""Arms of less contrast are not labelled as arms."""
-_WITHHELD = ["spiral"]
+LEAST_STRENGTH = 0.3
+"""Bars that are weaker are not labelled as bars; one galaxy in ten has one."""
+_WITHHELD = ["bar"]
 _LABEL_SET = "gz2"
 
 
@@ -41,18 +41,18 @@ def simulated_config(
 
 
 def simulate_study(simulation: SimulationConfig, config: LabelEfficiencyConfig) -> StudyData:
-    """Cutouts and votes of simulated galaxies, and for each the truth about its spiral arms.
+    """Cutouts and votes of simulated galaxies, and for each the truth about its bar.
 
     Args:
         simulation: the galaxies and their volunteers.
-        config: the study; it should withhold the questions about spirals.
+        config: the study; it should withhold the question about bars.
     """
     survey = simulate_galaxies(simulation)
     id_strs = survey.galaxies["id_str"].to_numpy(dtype=object)
-    has_arms = survey.parameters["arm_contrast"].to_numpy() > LEAST_CONTRAST
-    target = Target("binary", "arms", ["no-arms", "arms"])
-    table = pd.DataFrame({"id_str": id_strs, "label": np.where(has_arms, "arms", "no-arms")})
-    table = table.assign(y=has_arms.astype(np.float64)).sort_values("id_str", ignore_index=True)
+    has_bar = survey.parameters["bar_strength"].to_numpy() > LEAST_STRENGTH
+    target = Target("binary", "bar", ["no-bar", "bar"])
+    table = pd.DataFrame({"id_str": id_strs, "label": np.where(has_bar, "bar", "no-bar")})
+    table = table.assign(y=has_bar.astype(np.float64)).sort_values("id_str", ignore_index=True)
     counts = dict.fromkeys(("n_read", "n_used"), len(table)) | {"n_repeated": 0, "n_rejected": 0}
     votes = pd.DataFrame(survey.votes, columns=list(survey.tree.columns))
     votes.insert(0, "id_str", id_strs)

@@ -59,9 +59,9 @@ def test_pretrain_arm__never_reads_a_test_galaxy(
     assert "test" not in seen
 
 
-def test_simulate_study__withholds_spirals_and_votes_of_test_galaxies(small: StudyData) -> None:
+def test_simulate_study__withholds_bars_and_votes_of_test_galaxies(small: StudyData) -> None:
     votes = small.label_sets["gz2"]
-    assert not [column for column in votes.tree.columns if "spiral" in column]
+    assert not [column for column in votes.tree.columns if "bar" in column]
     assert not set(votes.votes["id_str"]) & set(small.test["id_str"])
     assert set(small.pool["id_str"]) | set(small.test["id_str"]) == set(small.cutouts.id_strs)
     groups = small.splits.groupby("group_id")["split"].nunique()

@@ -1,0 +1,168 @@
+"""A study of few labels: who tests, what pretraining may see, cells, table and figure."""
+
+import json
+import logging
+import tempfile
+from pathlib import Path
+
+from flytekit import task
+from pandera.typing import DataFrame
+
+from galaxyloop.finetuning.labels import LabelConfig
+from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
+from galaxyloop.label_efficiency.data import StudyData, match_study
+from galaxyloop.training.config import SupervisedRun
+from schemas.artefacts import (
+    Checkpoint,
+    CheckpointDirectory,
+    CutoutShard,
+    SurveyVersion,
+    VoteTable,
+    VoteTableDirectory,
+)
+from schemas.splits import KeyedSplits
+from tasks.local_run import keep, new_directory
+from tasks.opening import open_cutouts, open_survey
+from tasks.resources import (
+    ACCELERATOR,
+    GPU_IMAGE,
+    IMAGES,
+    NETWORK,
+    RETRIES,
+    TABLES,
+    cached,
+    retrying_storage,
+)
+
+logger = logging.getLogger("galaxyloop")
+STUDY = ("survey", "shards", "splits", "labels", "label_checks")
+"""Inputs that a study's ``data_digest`` stands for."""
+
+
+@task(requests=TABLES, retries=RETRIES)
+def split_labelled(
+    survey: SurveyVersion, labels: str, label_checks: LabelConfig, study: LabelEfficiencyConfig
+) -> KeyedSplits:
+    """Decide which labelled galaxies test; nobody else does."""
+    from galaxyloop.finetuning.labels import read_labels
+    from galaxyloop.label_efficiency.leakage import split_study
+
+    with retrying_storage():
+        table = read_labels(labels, label_checks).table
+    return DataFrame(split_study(open_survey(survey).galaxies, table["id_str"], study.split))
+
+
+@task(requests=TABLES)
+def withhold_votes(
+    votes: VoteTable, splits: KeyedSplits, study: LabelEfficiencyConfig
+) -> VoteTable:
+    """The votes that pretraining may see: none of test galaxies, none near the label."""
+    from galaxyloop.label_efficiency.leakage import write_withheld_votes
+
+    directory = new_directory("votes")
+    digest = write_withheld_votes(votes.download(), splits, study.withheld, directory)
+    return keep(directory, VoteTableDirectory, digest)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def digest_study(
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    splits: KeyedSplits,
+    labels: str,
+    label_checks: LabelConfig,
+) -> str:
+    """What cells are keyed on: a digest of the labelled galaxies; never cached."""
+    with retrying_storage():
+        return _open_study(survey, shards, splits, labels, label_checks).digest()
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("make_random_encoder", ignored=IMAGES),
+)
+def make_random_encoder(
+    images_digest: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    splits: KeyedSplits,
+    run: SupervisedRun,
+) -> Checkpoint:
+    """An encoder of first weights, with normalisations that know the images."""
+    from galaxyloop.checkpoint import checkpoint_digest
+    from galaxyloop.label_efficiency import pretraining
+
+    directory = new_directory("checkpoint")
+    pretraining.make_random_encoder(open_cutouts(shards, survey), splits, run, directory)
+    return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
+
+
+@task(
+    container_image=GPU_IMAGE,
+    requests=NETWORK,
+    accelerator=ACCELERATOR,
+    shared_memory=True,
+    retries=RETRIES,
+    interruptible=True,
+    cache=cached("run_cells", ignored=STUDY),
+)
+def run_cells(
+    data_digest: str,
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    splits: KeyedSplits,
+    labels: str,
+    label_checks: LabelConfig,
+    checkpoint: list[Checkpoint],
+    study: LabelEfficiencyConfig,
+    n_labels: list[int],
+) -> str:
+    """Rows of the cells of one arm, used in one way, at some numbers of labels, as JSON.
+
+    ``checkpoint`` holds the arm's encoder, or nothing; ``study`` has one arm and one kind.
+    """
+    from galaxyloop.label_efficiency.cells import cell_digest, list_cells, run_cell
+
+    data = _open_study(survey, shards, splits, labels, label_checks)
+    encoder = checkpoint[0].download() if checkpoint else None
+    digest = checkpoint[0].digest if checkpoint else ""
+    rows = []
+    for cell in list_cells(study):
+        if cell.n_labels in n_labels:
+            logger.info("%s %s, %d labels, draw %d", *vars(cell).values())
+            row = run_cell(cell, study, data, encoder)
+            key = cell_digest(cell, study, data_digest)
+            rows.append({**row, "checkpoint_digest": digest, "config_digest": key})
+    return json.dumps(rows)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish_study(output: str, rows: list[str], study: LabelEfficiencyConfig) -> str:
+    """Put cells, summary and figure where they were asked for; says what came out."""
+    from galaxyloop.label_efficiency.report import write_report
+    from galaxyloop.label_efficiency.table import results_table
+    from galaxyloop.storage import publish_file
+
+    results = results_table([row for group in rows for row in json.loads(group)])
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        told, paths = write_report(results, study, Path(scratch))
+        placed = [publish_file(path, f"{output.rstrip('/')}/{path.name}") for path in paths]
+    return "\n".join((told, *placed))
+
+
+def _open_study(
+    survey: SurveyVersion,
+    shards: list[CutoutShard],
+    splits: KeyedSplits,
+    labels: str,
+    label_checks: LabelConfig,
+) -> StudyData:
+    """Cutouts, labels and splits."""
+    from galaxyloop.finetuning.labels import read_labels
+
+    read = read_labels(labels, label_checks)
+    return match_study(open_cutouts(shards, survey), read, splits, label_checks.max_unmatched)
