@@ -65,6 +65,6 @@ def _columns(predicted: Predicted, target: Target) -> dict[str, np.ndarray]:
     if not target.is_classification:
         return {"prediction": predicted}
     names = np.array(target.classes, dtype=object)
-    likeliest = names[predicted.argmax(axis=1)]
+    said = names[target.decide(predicted)]
     shares = dict(zip(target.probability_columns, predicted.T, strict=True))
-    return {"prediction": likeliest, **shares}
+    return {"prediction": said, **shares}

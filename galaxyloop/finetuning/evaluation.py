@@ -24,11 +24,17 @@ from galaxyloop.finetuning.curves import (
 from galaxyloop.finetuning.label_table import LabelTable
 from galaxyloop.finetuning.metrics import LabelMetricsConfig, evaluate_labels, label_baseline
 from galaxyloop.finetuning.model import load_label_model
-from galaxyloop.finetuning.probe import fit_probe
+from galaxyloop.finetuning.probe import ProbeConfig, fit_probe
 from galaxyloop.finetuning.rounds import run_of_round
 from galaxyloop.finetuning.start import encode_galaxies, starting_encoder
 from galaxyloop.finetuning.targets import Predicted, Target, prediction_table
-from galaxyloop.finetuning.training import FinetuneData, finetune, predict_labels, select_labelled
+from galaxyloop.finetuning.training import (
+    FinetuneData,
+    finetune,
+    predict_labels,
+    select_labelled,
+    weighted_target,
+)
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.storage import file_digest, whole_directory
 from galaxyloop.training.running import RunHooks
@@ -57,8 +63,8 @@ class LabelEvaluation:
 
     target: Target
     predictions: pd.DataFrame
-    """``model, repeat, round``, and the columns of ``prediction_table``: galaxies that the
-    model of that round did not train on."""
+    """``model, repeat, round, group_id``, and the columns of ``prediction_table``: galaxies that
+    the model of that round did not train on."""
     metrics: pd.DataFrame
     """``model``, the columns of ``evaluate_labels``, and ``repeat_std``. With several repeats
     ``value``, ``low`` and ``high`` are means over them."""
@@ -176,32 +182,38 @@ def _predict_round(
     y = test["y"].to_numpy(np.float64)
     model = load_label_model(checkpoint)
     check_size(model, study.cutouts.image_size_px)
+    known = train["y"].to_numpy(np.float64)
     probe = fit_probe(
         features.loc[train["id_str"]].to_numpy(),
-        train["y"].to_numpy(np.float64),
-        labels.target,
-        seed=study.run.training.seed,
+        known,
+        weighted_target(labels.target, known, study.run),
+        ProbeConfig(is_balanced=study.run.class_weights == "balanced"),
+        study.run.training.seed,
     )
     images = _images(study.cutouts, test["id_str"])
-    predicted: dict[str, Predicted] = {
-        "finetuned": predict_labels(model, images, study.run.training.n_threads),
-        "probe": probe.predict(features.loc[test["id_str"]].to_numpy()),
+    predicted: dict[str, tuple[Predicted, Target]] = {
+        "finetuned": (predict_labels(model, images, study.run.training.n_threads), model.target),
+        "probe": (probe.predict(features.loc[test["id_str"]].to_numpy()), probe.target),
     }
     own = labels.rounds[labels.rounds["round"] == number]
     told = {"repeat": int(own["repeat"].iloc[0]), "round": number}
     ids = test["id_str"].to_numpy()
     tables = {
-        name: prediction_table(ids, y, values, labels.target) for name, values in predicted.items()
+        name: prediction_table(ids, y, values, target)
+        for name, (values, target) in predicted.items()
     }
     # All labels: shares of each round's training galaxies would differ by which it leaves out.
     everything = labels.table["y"].to_numpy(np.float64)
     tables["baseline"] = label_baseline(tables["probe"], labels.target, everything)
-    return [_first(table.assign(model=name, **told)) for name, table in tables.items()]
+    groups = test["group_id"].to_numpy()
+    return [
+        _first(table.assign(model=name, **told, group_id=groups)) for name, table in tables.items()
+    ]
 
 
 def _first(table: pd.DataFrame) -> pd.DataFrame:
     """The columns that say where a prediction is from, before the others."""
-    keys = ["model", "repeat", "round"]
+    keys = ["model", "repeat", "round", "group_id"]
     return table[[*keys, *table.columns.drop(keys)]]
 
 

@@ -226,7 +226,7 @@ def _look_like_fillers(numbers: Float[np.ndarray, " galaxy"]) -> np.ndarray:
         gap = abs(value - (rest.max() + rest.min()) / 2) - np.ptp(rest) / 2
         is_far = gap > np.ptp(rest) * (1.0 if known else _FAR_WIDTHS)
         is_filler |= (numbers == value) & bool(is_far)
-    return is_filler
+    return np.asarray(is_filler)
 
 
 def _or_share(split: str) -> str:

@@ -21,7 +21,7 @@ class LabelMetricsConfig(StrictConfig):
     """How predictions are held against labels that training never saw."""
 
     n_bootstrap: int = 500
-    """Resamplings of the galaxies behind each interval of a metric."""
+    """Resamplings of the galaxies (whole groups of images of one) behind each interval."""
     seed: int = 0
     """Seed of the resamplings."""
     n_bins: int = 10
@@ -64,7 +64,8 @@ def evaluate_labels(
     labels' shares, or their mean, gives without a model.
 
     Args:
-        predictions: what ``targets.prediction_table`` gives; the order does not matter.
+        predictions: what ``targets.prediction_table`` gives; the order does not matter. Rows of
+            the same ``group_id``, where there is that column, are drawn together.
         target: what was predicted.
         config: resamplings and bins.
         training_y: numbers of the labels that the model was trained on, for the baseline.
@@ -87,7 +88,8 @@ def evaluate_labels(
         metrics += [
             LabelMetric(one.name + _BASELINE, one.of) for one in found if not one.class_name
         ]
-    return _table(metrics, len(table), config)
+    groups = table["group_id"] if "group_id" in table else table["id_str"]
+    return _table(metrics, pd.factorize(groups)[0], config)
 
 
 def label_baseline(
@@ -126,10 +128,13 @@ def _check(table: pd.DataFrame, target: Target) -> None:
         )
 
 
-def _table(metrics: list[LabelMetric], n_galaxies: int, config: LabelMetricsConfig) -> pd.DataFrame:
+def _table(
+    metrics: list[LabelMetric], groups: np.ndarray, config: LabelMetricsConfig
+) -> pd.DataFrame:
     """Values and intervals, all from the same resamplings."""
+    n_galaxies = len(groups)
     resampled: list[list[np.ndarray]] = [[] for _ in metrics]
-    for weights in _resamplings(n_galaxies, config):
+    for weights in _resamplings(groups, config):
         for metric, parts in zip(metrics, resampled, strict=True):
             parts.append(metric.of(weights))
     once = np.ones((1, n_galaxies))
@@ -144,13 +149,14 @@ def _table(metrics: list[LabelMetric], n_galaxies: int, config: LabelMetricsConf
     return pd.DataFrame(rows, columns=list(LABEL_METRIC_COLUMNS))
 
 
-def _resamplings(n_galaxies: int, config: LabelMetricsConfig) -> Iterator[weighted.Weights]:
-    """How often each galaxy is drawn, some resamplings at a time."""
+def _resamplings(groups: np.ndarray, config: LabelMetricsConfig) -> Iterator[weighted.Weights]:
+    """How often each galaxy is drawn, with all of its group, some resamplings at a time."""
     rng = np.random.default_rng(config.seed)
-    n_each = max(1, _VALUES_PER_CHUNK // n_galaxies)
+    n_groups = int(groups.max()) + 1
+    n_each = max(1, _VALUES_PER_CHUNK // len(groups))
     for start in range(0, config.n_bootstrap, n_each):
-        picks = rng.integers(0, n_galaxies, (min(n_each, config.n_bootstrap - start), n_galaxies))
-        counts = [np.bincount(pick, minlength=n_galaxies) for pick in picks]
+        picks = rng.integers(0, n_groups, (min(n_each, config.n_bootstrap - start), n_groups))
+        counts = [np.bincount(pick, minlength=n_groups)[groups] for pick in picks]
         yield np.stack(counts).astype(np.float64)
 
 

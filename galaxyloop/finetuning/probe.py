@@ -30,7 +30,8 @@ class ProbeConfig(StrictConfig):
     """Folds of that cross-validation, at least 2; as many as galaxies of the rarest class if these
     are fewer. Regression leaves out one galaxy at a time instead."""
     is_balanced: bool = True
-    """Each class counts the same, however rare; probabilities then are as if it were not rare."""
+    """Each class counts the same, however rare; probabilities then are as if it were not rare,
+    unless the target's ``class_weights`` take that off."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

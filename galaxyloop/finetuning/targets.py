@@ -32,6 +32,8 @@ class Target(StrictConfig):
     """Of regression: mean of the training labels, where an output of 0 lies."""
     std: float = 1.0
     """Of regression: standard deviation of the training labels, an output of 1; above 0."""
+    class_weights: list[float] = field(default_factory=list)
+    """What a galaxy of each class counted for in training, each above 0; none means 1."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -46,6 +48,12 @@ class Target(StrictConfig):
         require(
             len(set(self.classes)) == len(self.classes),
             f"classes must differ from each other, got {self.classes}",
+        )
+        weights = self.class_weights
+        require(
+            len(weights) in (0, len(self.classes)) and all(0 < one < np.inf for one in weights),
+            f"class_weights must be none, or a finite number > 0 for each of {len(self.classes)} "
+            f"classes, got {weights[:5]}",
         )
         require(bool(np.isfinite(self.mean)), f"mean must be finite, got {self.mean}")
         require(
@@ -87,8 +95,28 @@ class Target(StrictConfig):
         return np.array([places[str(label)] for label in labels])
 
     def predict(self, outputs: Float[np.ndarray, "galaxy output"]) -> Predicted:
-        """A network's raw outputs as probabilities of the classes, or as values."""
-        return TARGETS[self.kind].predict(outputs.astype(np.float64), self)
+        """A network's raw outputs as probabilities of the classes, or as values.
+
+        Training with class weights gives outputs as if the classes were as common as they
+        counted. That is taken off: probabilities are those of the training labels' frequencies.
+        """
+        predicted = TARGETS[self.kind].predict(outputs.astype(np.float64), self)
+        if not self.class_weights:
+            return predicted
+        return _reweighted(predicted, 1 / np.array(self.class_weights))
+
+    def as_trained(self, predicted: Predicted) -> Predicted:
+        """Probabilities as if classes were as common as they counted in training; or values."""
+        if not self.class_weights:
+            return predicted
+        return _reweighted(predicted, np.array(self.class_weights))
+
+    def decide(self, probabilities: Float[np.ndarray, "galaxy class"]) -> np.ndarray:
+        """The place of the class to say, the likeliest ``as_trained``.
+
+        With balanced weights a rare class is said where it is likelier than its share.
+        """
+        return np.asarray(self.as_trained(probabilities).argmax(axis=1))
 
     def standardise(self, y: Float[np.ndarray, " galaxy"]) -> Float64[np.ndarray, " galaxy"]:
         """Numbers to train on: classes' numbers as they are, values on the outputs' scale."""
@@ -167,8 +195,8 @@ def prediction_table(
         target: what the numbers mean.
 
     Returns:
-        ``id_str``, ``label`` (true), ``prediction`` (the likeliest class, or the value), and for
-        classes ``probability-<class>`` of each.
+        ``id_str``, ``label`` (true), ``prediction`` (the class that ``Target.decide`` says, or the
+        value), and for classes ``probability-<class>`` of each.
     """
     ids = [str(id_str) for id_str in id_strs]
     if not target.is_classification:
@@ -178,7 +206,7 @@ def prediction_table(
         {
             "id_str": ids,
             "label": names[y.astype(np.int64)],
-            "prediction": names[predicted.argmax(axis=1)],
+            "prediction": names[target.decide(predicted)],
         }
     )
     return table.assign(**dict(zip(target.probability_columns, predicted.T, strict=True)))
@@ -187,6 +215,14 @@ def prediction_table(
 def _is_negative(name: str) -> bool:
     """Whether a class's name says no."""
     return name.casefold() in _NEGATIVES or name.casefold().startswith(_NEGATIVE_STARTS)
+
+
+def _reweighted(
+    probabilities: Float64[np.ndarray, "galaxy class"], weights: Float64[np.ndarray, " class"]
+) -> Float64[np.ndarray, "galaxy class"]:
+    """Probabilities if each class were more common by its weight."""
+    weighted = probabilities * weights
+    return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
 
 
 def _from_logit(outputs: Float64[np.ndarray, "galaxy 1"], _: Target) -> Predicted:

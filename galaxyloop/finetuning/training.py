@@ -1,13 +1,13 @@
 """Finetuning: an encoder that was trained on something else learns a new target from few labels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, Float64, UInt8
 
 from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
@@ -112,26 +112,37 @@ def select_labelled(
     """
     target = data.target
     if isinstance(target, DecisionTree):
-        train, validation = (_select(data, name, target.columns) for name in _FEWEST)
+        train, validation = (
+            _labelled(data, *_select(data, name, target.columns)) for name in _FEWEST
+        )
         check_campaigns(train, target)
         return target, train, validation
     parts = {name: _select(data, name, ("y",)) for name in _FEWEST}
-    y = {name: part.labels[:, 0].astype(np.float64) for name, part in parts.items()}
+    y = {name: values[:, 0] for name, (_, values) in parts.items()}
     check_trainable(y, target, _FEWEST)
     target = target.fitted_to(y["train"])
     standardised = [
-        LabelledCutouts(
-            part.cutouts, part.positions, target.standardise(y[name])[:, None].astype(np.float32)
-        )
-        for name, part in parts.items()
+        _labelled(data, positions, target.standardise(values[:, 0])[:, None])
+        for positions, values in parts.values()
     ]
     return target, standardised[0], standardised[1]
+
+
+def weighted_target(target: Target, y: Float[np.ndarray, " galaxy"], run: FinetuneRun) -> Target:
+    """The target with what each class counts in a run on these labels."""
+    if run.class_weights != "balanced" or not target.is_classification:
+        return target
+    weights = balanced_weights(y, len(target.classes))
+    return replace(target, class_weights=weights.tolist())
 
 
 def predict_labels(
     model: LabelModel, images: UInt8[np.ndarray, "galaxy y x band"], n_threads: int | None = None
 ) -> Predicted:
     """Probabilities of the classes, or values, of galaxies' cutouts.
+
+    Probabilities are for galaxies of which each class is as common as among the training labels;
+    ``model.target.decide`` says which class to take them for.
 
     Args:
         model: from ``load_label_model``; it runs on an accelerator if there is one.
@@ -142,14 +153,23 @@ def predict_labels(
     with predicting(model.eval(), n_threads), torch.no_grad():
         device = next(model.parameters()).device
         for first in range(0, len(images), _GALAXIES_AT_ONCE):
-            some = np.ascontiguousarray(images[first : first + _GALAXIES_AT_ONCE])
+            some = np.array(images[first : first + _GALAXIES_AT_ONCE])
             views = plain_views(torch.from_numpy(some).to(device))
             outputs.append(model(views).float().cpu().numpy())
     return model.target.predict(np.concatenate(outputs))
 
 
-def _select(data: FinetuneData, split: str, columns: tuple[str, ...]) -> LabelledCutouts:
-    """The galaxies of a split that have a cutout and a label, in order of id.
+def _labelled(
+    data: FinetuneData, positions: np.ndarray, values: Float[np.ndarray, "galaxy label"]
+) -> LabelledCutouts:
+    """Galaxies as training takes them."""
+    return LabelledCutouts(data.cutouts, positions, values.astype(np.float32))
+
+
+def _select(
+    data: FinetuneData, split: str, columns: tuple[str, ...]
+) -> tuple[np.ndarray, Float64[np.ndarray, "galaxy label"]]:
+    """Positions and labels of a split's galaxies that have a cutout and a label, in order of id.
 
     Raises:
         NoTrainingDataError: none trains.
@@ -168,7 +188,7 @@ def _select(data: FinetuneData, split: str, columns: tuple[str, ...]) -> Labelle
             "cutouts with a label and a split": len(table),
         }
         raise NoTrainingDataError("no galaxy of split 'train' has a cutout and a label", numbers)
-    values = chosen[list(columns)].to_numpy(dtype=np.float32)
+    values = chosen[list(columns)].to_numpy(dtype=np.float64)
     is_lost = ~np.isfinite(values).all(axis=1)
     if is_lost.any():
         shown = chosen["id_str"][is_lost].head(5).tolist()
@@ -179,7 +199,7 @@ def _select(data: FinetuneData, split: str, columns: tuple[str, ...]) -> Labelle
             len(chosen),
             shown,
         )
-    return LabelledCutouts(data.cutouts, chosen["position"].to_numpy(np.int64), values)
+    return chosen["position"].to_numpy(np.int64), values
 
 
 def _make_objective(
@@ -194,11 +214,9 @@ def _make_objective(
         return FinetunedVotesObjective(
             vote_model(base, train, target, run), config, run.layer_decay
         )
-    weights = np.ones(len(target.classes))
-    if run.class_weights == "balanced" and target.is_classification:
-        weights = balanced_weights(train.labels[:, 0], len(target.classes))
+    target = weighted_target(target, train.labels[:, 0], run)
     model = label_model(base, train, target, run)
-    return LabelsObjective(model, weights.tolist(), run.layer_decay)
+    return LabelsObjective(model, target.class_weights, run.layer_decay)
 
 
 def _describe_data(

@@ -150,7 +150,8 @@ def _finetune(
         run = finetune_run(cell, config)
         model = load_label_model(finetune(inputs, run, Path(scratch) / "model", start=checkpoint))
     images = data.cutouts.read(data.test["position"].to_numpy(np.int64))
-    return predict_labels(model, images, config.n_threads)
+    # Judged as trained: every class counts the same at the decision, as for the probe.
+    return model.target.as_trained(predict_labels(model, images, config.n_threads))
 
 
 def _probe(

@@ -248,3 +248,18 @@ def test_evaluate_labels__refuses_predictions_that_are_not_finite() -> None:
 def test_label_metrics_config__refuses(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LabelMetricsConfig(**settings)
+
+
+def test_evaluate_labels__draws_images_of_one_galaxy_together() -> None:
+    table = simulate(BINARY)
+    four = pd.concat(
+        [table.assign(id_str=table["id_str"] + f"-{i}", group_id=table["id_str"]) for i in range(4)]
+    )
+    config = LabelMetricsConfig(n_bootstrap=200)
+    once = evaluate_labels(table, BINARY, config)
+    grouped = evaluate_labels(four, BINARY, config)
+    # Copies tell nothing new: the same values with intervals as wide.
+    np.testing.assert_allclose(grouped["value"], once["value"])
+    np.testing.assert_allclose(grouped["high"] - grouped["low"], once["high"] - once["low"])
+    alone = evaluate_labels(four.drop(columns="group_id"), BINARY, config)
+    assert (alone["high"] - alone["low"])[0] < 0.7 * (once["high"] - once["low"])[0]

@@ -1,5 +1,7 @@
 """Targets: what labels and outputs mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,6 +113,26 @@ def test_prediction_table__names_the_likeliest_class() -> None:
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
 
 
+def test_predict__takes_off_what_classes_counted_in_training() -> None:
+    shares = np.array([0.6, 0.3, 0.1])
+    target = replace(MULTICLASS, class_weights=(1 / (3 * shares)).tolist())
+    # Outputs that cannot tell the classes apart leave the training labels' shares.
+    nothing = target.predict(np.zeros((1, 3)))
+    np.testing.assert_allclose(nothing, [shares])
+    np.testing.assert_allclose(target.as_trained(nothing), [[1 / 3] * 3])
+    outputs = np.random.default_rng(0).normal(size=(50, 3))
+    as_before = MULTICLASS.predict(outputs)
+    np.testing.assert_allclose(target.as_trained(target.predict(outputs)), as_before)
+    assert target.decide(target.predict(outputs)).tolist() == as_before.argmax(axis=1).tolist()
+
+
+def test_prediction_table__says_a_rare_class_where_it_is_likelier_than_its_share() -> None:
+    target = replace(BINARY, class_weights=[0.5, 5.0])
+    table = prediction_table(["a", "b"], np.zeros(2), np.array([[0.8, 0.2], [0.95, 0.05]]), target)
+    assert table["prediction"].tolist() == ["ring", "no ring"]
+    assert table["probability-ring"].tolist() == [0.2, 0.05]
+
+
 def test_prediction_table__of_values_has_no_probabilities() -> None:
     table = prediction_table(["g"], np.array([1.0]), np.array([2.0]), REGRESSION)
     assert table.to_dict("list") == {"id_str": ["g"], "label": [1.0], "prediction": [2.0]}
@@ -123,6 +145,8 @@ def test_prediction_table__of_values_has_no_probabilities() -> None:
         (("multiclass", "x", ["a"]), r"multiclass target needs 2 to .* classes, got 1: \['a'\]"),
         (("regression", "x", ["a", "b"]), r"regression target needs 0 to 0 classes, got 2"),
         (("multiclass", "x", ["a", "b", "a"]), r"must differ .* \['a', 'b', 'a'\]"),
+        (("binary", "x", ["a", "b"], 0.0, 1.0, [1.0]), r"finite number > 0 for each of 2 classes"),
+        (("binary", "x", ["a", "b"], 0.0, 1.0, [1.0, 0.0]), r"class_weights must be none, or"),
         (("regression", "x", [], 0.0, 0.0), r"std must be finite and > 0, got 0\.0"),
         (("regression", "x", [], float("nan"), 1.0), r"mean must be finite, got nan"),
     ],

@@ -112,7 +112,8 @@ def test_finetune__a_head_that_starts_at_the_probe_predicts_as_the_probe(
     model = load_label_model(finetune(data, run, tmp_path / "a", start=start))
     everybody = np.arange(48)
     features = encode_galaxies(load_encoder(start), data.cutouts, everybody)
-    probe = fit_probe(features, data.labels["y"].to_numpy(np.float64), target, seed=0)
+    y = data.labels["y"].to_numpy(np.float64)
+    probe = fit_probe(features, y, model.target if target.classes else target, seed=0)
     predicted = predict_labels(model, data.cutouts.read(everybody), n_threads=1)
     np.testing.assert_allclose(predicted, probe.predict(features), atol=2e-3)
 
