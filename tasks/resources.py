@@ -32,13 +32,13 @@ CODE_VERSIONS = {
     "pretrain_hybrid": "2",
     "evaluate": "3",
     "predict_shard": "2",
-    "finetune": "1",
-    "evaluate_finetuned": "1",
-    "predict_labels": "1",
+    "finetune": "2",
+    "evaluate_finetuned": "2",
+    "predict_labels": "2",
     "represent_shard": "1",
     "join_representations": "1",
     "make_random_encoder": "1",
-    "run_cells": "1",
+    "run_cells": "2",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 

@@ -103,9 +103,7 @@ class LabelledCutouts:
         """Steps an epoch."""
         return math.ceil(len(self) / batch_size)
 
-    def epoch_rows(
-        self, seed: int, epoch: int, batch_size: int
-    ) -> list[Integer[np.ndarray, "_"]]:
+    def epoch_rows(self, seed: int, epoch: int, batch_size: int) -> list[Integer[np.ndarray, "_"]]:
         """Every galaxy once, in steps of nearly equal size; a pure function of (seed, epoch)."""
         return np.array_split(shuffled(len(self), seed, epoch), self.n_batches(batch_size))
 
@@ -129,9 +127,7 @@ class LabelledCutouts:
 class EpochBatches:
     """Batches in the given order; the next one is read while the current one is computed with."""
 
-    def __init__(
-        self, galaxies: TrainingGalaxies, rows: list[Integer[np.ndarray, "_"]]
-    ) -> None:
+    def __init__(self, galaxies: TrainingGalaxies, rows: list[Integer[np.ndarray, "_"]]) -> None:
         """Take what each step reads."""
         self._galaxies = galaxies
         self._rows = rows

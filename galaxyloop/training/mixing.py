@@ -71,9 +71,7 @@ class MixedCutouts:
             if n_rows
         )
 
-    def epoch_rows(
-        self, seed: int, epoch: int, batch_size: int
-    ) -> list[Integer[np.ndarray, "_"]]:
+    def epoch_rows(self, seed: int, epoch: int, batch_size: int) -> list[Integer[np.ndarray, "_"]]:
         """What each step reads; a pure function of (seed, epoch)."""
         n_batches = self.n_batches(batch_size)
         parts = []

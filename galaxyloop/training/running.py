@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
-import torch
 
 from galaxyloop.augment import AugmentConfig, at_sky_noise, measure_sky_noise
 from galaxyloop.devices import choose_device
@@ -19,6 +19,7 @@ from galaxyloop.training.environment import (
     describe_environment,
     quiet_lightning,
 )
+from galaxyloop.training.layout import bands_innermost
 from galaxyloop.training.state import RunState, is_finished, save_state
 
 _MAX_SKY_GALAXIES = 512
@@ -74,23 +75,34 @@ def run_objective(
     """
     device = choose_device(run.training.device)
     precision = choose_precision(run.training, device)
-    with quiet_lightning():
-        from galaxyloop.training.callbacks import EpochBar, RunKeeper
-        from galaxyloop.training.loop import TrainingLoop, fit
-
-        if run.training.channels_last:
-            objective.to(memory_format=torch.channels_last)
+    is_innermost = run.training.channels_last
+    layout = bands_innermost(objective, device, precision) if is_innermost else nullcontext()
+    with quiet_lightning(), layout:
         if state.weights:
             objective.load_state_dict(state.weights)
         if not is_finished(state, run.training):
-            augment = _at_survey_noise(run.augment, galaxies[0])
-            module = TrainingLoop(objective, *galaxies, (run.training, augment), state)
-            keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
-            bars = [EpochBar(module)] if hooks.get("shows_epochs", True) else []
-            fit(module, [keeper, *bars], device, precision)
+            _take_steps(objective, galaxies, run, state, hooks)
         if state.best_weights:
             objective.load_state_dict(state.best_weights)
     return describe_environment(device, precision)
+
+
+def _take_steps(
+    objective: Objective,
+    galaxies: tuple[TrainingGalaxies, LabelledCutouts],
+    run: ViewsAndSteps,
+    state: RunState,
+    hooks: RunHooks,
+) -> None:
+    """The steps that are left, by Lightning, which takes seconds to import."""
+    from galaxyloop.training.callbacks import EpochBar, RunKeeper
+    from galaxyloop.training.loop import TrainingLoop, fit
+
+    device = choose_device(run.training.device)
+    augment = _at_survey_noise(run.augment, galaxies[0])
+    module = TrainingLoop(objective, *galaxies, (run.training, augment), state)
+    keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
+    fit(module, [keeper, EpochBar(module)], device, choose_precision(run.training, device))
 
 
 def fingerprint(**values: Any) -> str:  # noqa: ANN401 - plain values of any kind
