@@ -17,6 +17,8 @@ setup: $(INSTALLED) ## make .venv and install into it
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# Without what it asks for: its hydra needs another antlr4 than moto does, and the tests need neither.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps lightly
 	touch $@
 
 demo: $(INSTALLED) ## the whole loop on a simulated survey, into demo/
