@@ -1,11 +1,13 @@
 """Each objective, small, at weights as if it had been trained for a while, with a batch for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import Tensor
 
+from galaxyloop.devices import repeatable
 from galaxyloop.encoders import build_encoder
 from galaxyloop.heads import VoteHead
 from galaxyloop.models import GalaxyEncoder, GalaxyModel, Normalisation
@@ -21,6 +23,13 @@ from galaxyloop.random_streams import seeded
 from tests.library.training_data import TREE
 
 SMALL = {"hidden_size": 24, "projection_size": 12}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small take longer on several threads than on one."""
+    with repeatable(n_threads=1):
+        yield
 
 
 class Case(NamedTuple):

@@ -12,6 +12,7 @@ from galaxyloop.heads import VoteHead
 from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.objectives import OBJECTIVES, VotesObjective, VotesObjectiveConfig
 from galaxyloop.random_streams import seeded
+from tests.library.objective_makers import one_thread  # noqa: F401 - of every test here
 from tests.library.training_data import TREE
 
 OTHER = DecisionTree("other", (Question("ring-other", ("yes", "no")),))

@@ -8,11 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from galaxyloop.config import ConfigError
-from galaxyloop.devices import repeatable
 from galaxyloop.objectives import ByolConfig, ByolObjective
 from galaxyloop.objectives.byol import byol_loss, decay_at
 from galaxyloop.random_streams import seeded
-from tests.library.objective_makers import SMALL, image_model, loss_of, make_case
+from tests.library.objective_makers import (
+    SMALL,
+    image_model,
+    loss_of,
+    make_case,
+    one_thread,  # noqa: F401 - of every test here
+)
 
 NO_LIGHTLY = "lightly, which the reference is made of, is not installed: pip install lightly"
 
@@ -201,18 +206,17 @@ def test_byol_objective__equals_lightly_in_loss_and_gradients() -> None:
 
     encoder, target_encoder = objective.model.encoder, objective.target_encoder
     normalised = [objective.model.normalise(view) for view in views]
-    with repeatable(n_threads=1):
-        predictions = [predictor(projector(encoder(view))) for view in normalised]
-        with torch.no_grad():
-            targets = [target_projector(target_encoder(view)) for view in normalised]
-        criterion = loss_module.NegativeCosineSimilarity()
-        pairs = ((predictions[0], targets[1]), (predictions[1], targets[0]))
-        theirs = 0.5 * sum(criterion(*pair) for pair in pairs)
-        theirs.backward()
-        expected = [p.grad.clone() for p in encoder.parameters()]
-        objective.zero_grad()
-        ours = objective.loss(views, labels)
-        ours.backward()
+    predictions = [predictor(projector(encoder(view))) for view in normalised]
+    with torch.no_grad():
+        targets = [target_projector(target_encoder(view)) for view in normalised]
+    criterion = loss_module.NegativeCosineSimilarity()
+    pairs = ((predictions[0], targets[1]), (predictions[1], targets[0]))
+    theirs = 0.5 * sum(criterion(*pair) for pair in pairs)
+    theirs.backward()
+    expected = [p.grad.clone() for p in encoder.parameters()]
+    objective.zero_grad()
+    ours = objective.loss(views, labels)
+    ours.backward()
     # Theirs is the mean of -cos, ours the paper's mean of 2 - 2 cos.
     assert ours.item() == pytest.approx(2 + 2 * theirs.item(), abs=1e-6)
     for parameter, gradient in zip(encoder.parameters(), expected, strict=True):

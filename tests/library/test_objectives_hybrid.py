@@ -18,7 +18,12 @@ from galaxyloop.objectives import (
 )
 from galaxyloop.objectives.votes import head_loss
 from galaxyloop.random_streams import seeded
-from tests.library.objective_makers import SMALL, loss_of, make_case
+from tests.library.objective_makers import (
+    SMALL,
+    loss_of,
+    make_case,
+    one_thread,  # noqa: F401 - of every test here
+)
 from tests.library.training_data import TREE
 
 OTHER = DecisionTree("other", (Question("ring-other", ("yes", "no")),))

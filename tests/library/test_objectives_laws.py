@@ -1,23 +1,20 @@
 """What must hold for every objective: its gradients, its moving average, its precision."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from galaxyloop.devices import repeatable
 from galaxyloop.objectives import OBJECTIVES, Objective
-from tests.library.objective_makers import MAKERS, Case, loss_of, make_case
+from tests.library.objective_makers import (
+    MAKERS,
+    Case,
+    loss_of,
+    make_case,
+    one_thread,  # noqa: F401 - of every test here
+)
 
 NAMES = sorted(MAKERS)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with repeatable(n_threads=1):
-        yield
 
 
 def targets_of(objective: Objective) -> dict[str, Tensor]:

@@ -113,7 +113,7 @@ def test_pretrain_hybrid__goes_on_from_the_encoder_it_is_given(
 def test_pretrain_byol__refuses_steps_of_one_galaxy(tmp_path: Path) -> None:
     for batch_size in (1, 2):
         run = replace(BYOL, training=replace(SHORT, batch_size=batch_size))
-        with pytest.raises(ConfigError, match=r"batch.* >= [23]|>= 2 galaxies .* got 1"):
+        with pytest.raises(ConfigError, match=f"batch_size={batch_size} makes steps of one"):
             byol(tmp_path / "c", run, n_galaxies=12)
 
 
