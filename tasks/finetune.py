@@ -43,6 +43,7 @@ from tasks.resources import (
     TABLES,
     cached,
     retrying_storage,
+    with_pixels,
 )
 from tasks.resuming import resumable
 
@@ -117,7 +118,7 @@ def read_label_table(
     cutouts = open_indexes(shards, survey)
     groups = open_survey(survey).galaxies.set_index("id_str")["group_id"]
     digest = write_label_table(read, cutouts, groups, label_checks.max_unmatched, rounds, directory)
-    return keep(directory, LabelTableDirectory, digest, replace=True)
+    return keep(directory, LabelTableDirectory, with_pixels(digest), replace=True)
 
 
 @task(requests=TABLES)
