@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+_WITHOUT_EFFECT = ("save", "results", "work")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def finish(
     name: str, figures: dict[str, object], gates: list[Gate], arguments: argparse.Namespace
 ) -> None:
     """Print the result as the last line, store it if asked, and exit with 1 past a gate."""
-    options = " --quick" if arguments.quick else ""
+    options = "".join(f" {text}" for text in _given(arguments))
     plain = {key: _plain(value) for key, value in figures.items()}
     passed = all(gate.is_passed for gate in gates)
     result = {
@@ -133,6 +134,18 @@ def finish(
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result))
     sys.exit(0 if passed else 1)
+
+
+def _given(arguments: argparse.Namespace) -> list[str]:
+    """The options that were given, less those that change no figure; paths without their place."""
+    texts = []
+    for name, value in vars(arguments).items():
+        if name in _WITHOUT_EFFECT or value in (None, False, []):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        words = ["FOLDER" if isinstance(one, Path) else str(one) for one in values]
+        texts.append(" ".join([f"--{name.replace('_', '-')}", *(() if value is True else words)]))
+    return texts
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -8,10 +8,13 @@ from pathlib import Path
 from flytekit import task
 from pandera.typing import DataFrame
 
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.labels import LabelConfig
 from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, match_study
 from galaxyloop.training.config import SupervisedRun
+from galaxyloop.vote_tables.settings import VoteSource
 from schemas.artefacts import (
     Checkpoint,
     CheckpointDirectory,
@@ -21,7 +24,7 @@ from schemas.artefacts import (
     VoteTableDirectory,
 )
 from schemas.splits import KeyedSplits
-from tasks.local_run import keep, new_directory
+from tasks.local_run import is_in_pod, keep, new_directory
 from tasks.opening import open_cutouts, open_survey
 from tasks.resources import (
     ACCELERATOR,
@@ -35,8 +38,34 @@ from tasks.resources import (
 )
 
 logger = logging.getLogger("galaxyloop")
+LABEL_SETS = ("gz2", "gz2_efigi")
+"""Names by which arms know the votes, and the votes with the further ones."""
 STUDY = ("survey", "shards", "splits", "labels", "label_checks")
 """Inputs that a study's ``data_digest`` stands for."""
+
+
+@task(requests=TABLES, retries=RETRIES)
+def check_study(
+    manifest: str,
+    labels: str,
+    label_checks: LabelConfig,
+    further_votes: list[VoteSource],
+    study: LabelEfficiencyConfig,
+    output: str,
+) -> str:
+    """Refuse in seconds what would otherwise fail after images were read; gives the manifest."""
+    from galaxyloop.errors import UnknownNameError
+    from galaxyloop.finetuning.labels import read_labels
+    from galaxyloop.outputs import check_output
+
+    check_output(output, must_be_remote=is_in_pod())
+    label_sets = LABEL_SETS if further_votes else LABEL_SETS[:1]
+    for arm in study.arms:
+        if arm.label_set and arm.label_set not in label_sets:
+            raise UnknownNameError(f"label set of arm '{arm.name}'", arm.label_set, label_sets)
+    with retrying_storage():
+        logger.info("%s", read_labels(labels, label_checks).told)
+    return manifest
 
 
 @task(requests=TABLES, retries=RETRIES)
@@ -101,6 +130,17 @@ def make_random_encoder(
     return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
 
 
+@task(requests=TABLES, retries=RETRIES)
+def read_published(run: FinetuneRun, cutouts: CutoutConfig) -> Checkpoint:
+    """Published weights as a checkpoint; never cached, so that a replaced file is seen."""
+    from galaxyloop.finetuning.published import fetch_weights, save_published
+
+    directory = new_directory("checkpoint")
+    with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        digest = save_published(fetch_weights(run, Path(scratch)), cutouts.image_size_px, directory)
+    return keep(directory, CheckpointDirectory, digest)
+
+
 @task(
     container_image=GPU_IMAGE,
     requests=NETWORK,
@@ -119,24 +159,30 @@ def run_cells(
     label_checks: LabelConfig,
     checkpoint: list[Checkpoint],
     study: LabelEfficiencyConfig,
-    n_labels: list[int],
+    draw: int,
 ) -> str:
-    """Rows of the cells of one arm, used in one way, at some numbers of labels, as JSON.
+    """Rows of the cells of one arm, used in one way, with one draw of labels, as JSON.
 
     ``checkpoint`` holds the arm's encoder, or nothing; ``study`` has one arm and one kind.
     """
-    from galaxyloop.label_efficiency.cells import cell_digest, list_cells, run_cell
+    from galaxyloop.errors import LabelError
+    from galaxyloop.label_efficiency.cells import Cell, cell_digest, run_cell
 
     data = _open_study(survey, shards, splits, labels, label_checks)
+    if data.digest() != data_digest:
+        raise LabelError(
+            f"{labels} was edited while the study ran ({data_digest[:12]} then, "
+            f"{data.digest()[:12]} now); run it again"
+        )
     encoder = checkpoint[0].download() if checkpoint else None
     digest = checkpoint[0].digest if checkpoint else ""
-    rows = []
-    for cell in list_cells(study):
-        if cell.n_labels in n_labels:
-            logger.info("%s %s, %d labels, draw %d", *vars(cell).values())
-            row = run_cell(cell, study, data, encoder)
-            key = cell_digest(cell, study, data_digest)
-            rows.append({**row, "checkpoint_digest": digest, "config_digest": key})
+    (arm,), rows = study.arms, []
+    for n_labels in study.n_labels:
+        cell = Cell(arm.name, arm.kinds[0], n_labels, draw)
+        logger.info("%s %s, %d labels, draw %d", *vars(cell).values())
+        row = run_cell(cell, study, data, encoder)
+        key = cell_digest(cell, study, data_digest)
+        rows.append({**row, "checkpoint_digest": digest, "config_digest": key})
     return json.dumps(rows)
 
 

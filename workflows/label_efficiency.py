@@ -6,6 +6,7 @@ from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.finetuning.labels import LabelConfig
 from galaxyloop.label_efficiency.arms import standard_arms
 from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
+from galaxyloop.label_efficiency.pretraining import with_threads
 from galaxyloop.label_efficiency.selections import groups_of_cells, only_group
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
@@ -13,9 +14,12 @@ from schemas.artefacts import Checkpoint, CutoutShard, SurveyVersion, VoteTable
 from schemas.splits import KeyedSplits
 from tasks import pretrain as training
 from tasks.label_efficiency import (
+    LABEL_SETS,
+    check_study,
     digest_study,
     make_random_encoder,
     publish_study,
+    read_published,
     run_cells,
     split_labelled,
     withhold_votes,
@@ -23,8 +27,6 @@ from tasks.label_efficiency import (
 from tasks.votes import read_votes
 from workflows.ingest import ingest_survey
 
-LABEL_SETS = ("gz2", "gz2_efigi")
-"""Names by which arms know the votes, and the votes with the further ones."""
 STANDARD = LabelEfficiencyConfig(arms=standard_arms())
 
 
@@ -46,6 +48,7 @@ def compare_arms(
     votes: list[VoteTable],
     labels: str,
     label_checks: LabelConfig,
+    cutouts: CutoutConfig,
 ) -> list[str]:
     """Pretrain each arm once and run all cells; those that were done before are cache hits."""
     seen = [withhold_votes(votes=table, splits=splits, study=study) for table in votes]
@@ -54,7 +57,7 @@ def compare_arms(
     )
     images = training.digest_images(survey=survey, shards=shards, splits=splits)
     encoders: dict[str, list[Checkpoint]] = {}
-    for arm in study.arms:
+    for arm in (with_threads(arm, study.n_threads) for arm in study.arms):
         start = encoders.get(arm.start, [])
         galaxies = {"survey": survey, "shards": shards, "splits": splits}
         if arm.label_set:
@@ -71,6 +74,8 @@ def compare_arms(
         elif arm.pretraining == "hybrid":
             inputs = {"images_digest": images, "run": arm.hybrid, "start": start, **galaxies}
             made = [training.pretrain_hybrid(**inputs)]
+        elif arm.pretraining == "published" and not arm.is_absent:
+            made = [read_published(run=arm.finetune, cutouts=cutouts)]
         encoders[arm.name] = made
     return [
         run_cells(
@@ -82,9 +87,9 @@ def compare_arms(
             label_checks=label_checks,
             checkpoint=encoders[arm_name],
             study=only_group(study, arm_name, kind),
-            n_labels=n_labels,
+            draw=draw,
         )
-        for arm_name, kind, n_labels in groups_of_cells(study)
+        for arm_name, kind, draw in groups_of_cells(study)
     ]
 
 
@@ -118,7 +123,15 @@ def label_efficiency(
         cutouts: how images become cutouts.
         vote_checks: how much disorder a vote table may have.
     """
-    survey, shards = ingest_survey(manifest=manifest, ingest=ingest, cutouts=cutouts)
+    checked = check_study(
+        manifest=manifest,
+        labels=labels,
+        label_checks=label_checks,
+        further_votes=further_votes,
+        study=study,
+        output=output,
+    )
+    survey, shards = ingest_survey(manifest=checked, ingest=ingest, cutouts=cutouts)
     tables = read_all_votes(votes=votes, further_votes=further_votes, checks=vote_checks)
     splits = split_labelled(survey=survey, labels=labels, label_checks=label_checks, study=study)
     rows = compare_arms(
@@ -129,6 +142,7 @@ def label_efficiency(
         votes=tables,
         labels=labels,
         label_checks=label_checks,
+        cutouts=cutouts,
     )
     summary: str = publish_study(output=output, rows=rows, study=study)
     return summary

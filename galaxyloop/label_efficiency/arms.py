@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from galaxyloop.augment import AugmentConfig, ContrastiveAugmentConfig
 from galaxyloop.finetuning.config import FinetuneRun, FinetuneTraining
 from galaxyloop.label_efficiency.config import ArmConfig
 from galaxyloop.objectives.hybrid import HybridConfig
@@ -10,6 +11,12 @@ from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun, Traini
 
 PUBLISHED = "published"
 _PRETRAINED_RATE, _DIRECT_RATE = 1e-4, 1e-3
+_WHOLE_GALAXY = 0.9
+"""Share of a frame's side that every view shows: all of a galaxy that fills its frame."""
+_VIEWS = AugmentConfig(galaxy_share=_WHOLE_GALAXY, min_field=0.96, max_field=1.2, max_shift=0.02)
+_CONTRASTIVE_VIEWS = ContrastiveAugmentConfig(
+    galaxy_share=_WHOLE_GALAXY, min_field=0.96, max_field=1.3, max_shift=0.02
+)
 
 
 def standard_arms(
@@ -17,8 +24,9 @@ def standard_arms(
 ) -> list[ArmConfig]:
     """Nothing, random features, votes, images alone, both; two sets of votes; published weights.
 
-    All encoders are ``resnet_mini``. Encoders trained on images alone or on both keep their batch
-    normalisations in finetuning: the statistics of views differ from those of plain cutouts.
+    All encoders are ``resnet_mini``, each pretrained once. All that are pretrained are finetuned
+    by the same settings. No view, of pretraining or of finetuning, cuts what the frames show:
+    frames may be scaled to the galaxy, and outer rings lie at their borders.
 
     Args:
         epochs: of each arm's pretraining by name, or one number for all; ``STANDARD_EPOCHS`` by
@@ -39,8 +47,10 @@ def standard_arms(
         ArmConfig(
             "byol",
             "byol",
-            byol=ByolRun(training=_contrastive_training(epochs["byol"])),
-            finetune=_from_encoder(is_norm_frozen=True),
+            byol=ByolRun(
+                augment=_CONTRASTIVE_VIEWS, training=_contrastive_training(epochs["byol"])
+            ),
+            finetune=_from_encoder(),
         ),
         _on_both("hybrid_gz2", "gz2", epochs),
         _on_both("hybrid_gz2_efigi", "gz2_efigi", epochs),
@@ -76,16 +86,17 @@ def _on_votes(name: str, label_set: str, epochs: dict[str, int]) -> ArmConfig:
 def _on_both(name: str, label_set: str, epochs: dict[str, int]) -> ArmConfig:
     """An arm pretrained on votes and images."""
     run = HybridRun(
-        objective=HybridConfig(votes_weight=4.0), training=_contrastive_training(epochs[name])
+        objective=HybridConfig(votes_weight=4.0),
+        augment=_CONTRASTIVE_VIEWS,
+        training=_contrastive_training(epochs[name]),
     )
-    return ArmConfig(
-        name, "hybrid", label_set, hybrid=run, finetune=_from_encoder(is_norm_frozen=True)
-    )
+    return ArmConfig(name, "hybrid", label_set, hybrid=run, finetune=_from_encoder())
 
 
 def _supervised(epochs: int) -> SupervisedRun:
     """Pretraining on votes."""
-    return SupervisedRun(training=TrainingConfig(epochs=epochs, batch_size=128))
+    training = TrainingConfig(epochs=epochs, batch_size=128)
+    return SupervisedRun(augment=_VIEWS, training=training)
 
 
 def _contrastive_training(epochs: int) -> TrainingConfig:
@@ -93,11 +104,11 @@ def _contrastive_training(epochs: int) -> TrainingConfig:
     return TrainingConfig(epochs=epochs, batch_size=64, learning_rate=1e-3)
 
 
-def _from_encoder(is_norm_frozen: bool = False) -> FinetuneRun:
-    """Finetuning that keeps what the encoder knows."""
+def _from_encoder() -> FinetuneRun:
+    """Finetuning that keeps what the encoder knows, its normalisations too."""
     return FinetuneRun(
         layer_decay=1.0,
-        frozen_normalisation=is_norm_frozen,
+        augment=_VIEWS,
         training=FinetuneTraining(learning_rate=_PRETRAINED_RATE),
     )
 
@@ -108,5 +119,6 @@ def _from_nothing() -> FinetuneRun:
         encoder="resnet_mini",
         layer_decay=1.0,
         head_start="zero",
+        augment=_VIEWS,
         training=FinetuneTraining(learning_rate=_DIRECT_RATE),
     )

@@ -13,23 +13,25 @@ import numpy as np
 import pandas as pd
 
 from galaxyloop.checkpoint import checkpoint_digest, load_encoder
-from galaxyloop.devices import repeatable
+from galaxyloop.devices import choose_device, repeatable
+from galaxyloop.errors import ConfigError
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.metrics import LabelMetricsConfig, evaluate_labels
 from galaxyloop.finetuning.model import load_label_model
 from galaxyloop.finetuning.probe import fit_probe
-from galaxyloop.finetuning.start import encode_galaxies, starting_encoder
+from galaxyloop.finetuning.published import without_weights
+from galaxyloop.finetuning.start import encode_galaxies
 from galaxyloop.finetuning.targets import Predicted, prediction_table
 from galaxyloop.finetuning.training import FinetuneData, finetune, predict_labels
-from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
+from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData
 from galaxyloop.label_efficiency.draws import draw_labels
-from galaxyloop.models import GalaxyEncoder
 from galaxyloop.random_streams import derive_seed
-from galaxyloop.storage import file_digest
-from galaxyloop.training.data import LabelledCutouts
+from galaxyloop.training.environment import choose_precision
 
 METRICS = ("auc", "balanced_accuracy", "accuracy")
+CELL_CODE = 1
+"""Raised when the code makes other rows from the same settings, encoders and galaxies."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def list_cells(config: LabelEfficiencyConfig) -> list[Cell]:
 
 
 def cell_digest(cell: Cell, config: LabelEfficiencyConfig, data_digest: str) -> str:
-    """A digest of all that decides a cell beside its encoder's checkpoint, code and machine.
+    """A digest of all that decides a cell beside its encoder's checkpoint and the machine.
 
     Numbers of draws and of other cells do not count, so that more can be added later.
 
@@ -68,14 +70,12 @@ def cell_digest(cell: Cell, config: LabelEfficiencyConfig, data_digest: str) -> 
         config: the study.
         data_digest: of the labelled galaxies, by ``StudyData.digest``.
     """
-    arm = config.arm(cell.arm)
-    content: list[Any] = [data_digest, config.seed, config.n_labels[0], config.n_bootstrap]
+    content: list[Any] = [CELL_CODE, data_digest]
+    content += [config.seed, config.n_labels[0], config.n_bootstrap]
     if cell.kind == "probe":
         content.append(config.probe.to_dict())
-    if cell.kind == "finetune" or not arm.has_checkpoint:
+    if cell.kind == "finetune":
         content.append(finetune_run(cell, config).to_dict())
-    if arm.finetune.weights:
-        content.append(file_digest(Path(arm.finetune.weights)))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -88,7 +88,7 @@ def run_cell(
         cell: the cell.
         config: the study.
         data: cutouts, labels and splits.
-        checkpoint: of the arm's encoder; None where it has none.
+        checkpoint: of the arm's encoder; None where each finetuning draws first weights.
 
     Returns:
         A row of the results: the cell, each of ``METRICS`` with the 5 and 95 % points over
@@ -113,6 +113,8 @@ def run_cell(
         "n_positive": int(given["y"].sum()),
         "n_test": len(data.test),
         "cpu_seconds": round(time.process_time() - started, 2),
+        "precision": _precision(cell, config),
+        "code": CELL_CODE,
     }
     return {**vars(cell), **row}
 
@@ -130,10 +132,11 @@ def finetune_run(cell: Cell, config: LabelEfficiencyConfig) -> FinetuneRun:
         seed=derive_seed(config.seed, cell.n_labels, cell.draw) % 2**31,
         n_threads=config.n_threads,
     )
-    encoder = arm.finetune.encoder
-    if arm.pretraining == "none":
-        encoder = encoder or arm.run.encoder
-    return replace(arm.finetune, encoder=encoder, training=training)
+    run = replace(arm.finetune, training=training)
+    if arm.pretraining == "published":
+        return without_weights(run)  # its checkpoint has them
+    is_new = arm.pretraining == "none" and not run.encoder
+    return replace(run, encoder=arm.run.encoder) if is_new else run
 
 
 def _finetune(
@@ -162,7 +165,11 @@ def _probe(
     checkpoint: Path | None,
 ) -> Predicted:
     """What logistic regression on the frozen encoder says of them."""
-    features = _features(cell, config, data, checkpoint)
+    if checkpoint is None:
+        raise ConfigError(
+            f"arm '{cell.arm}' cannot be probed without its encoder; give its checkpoint"
+        )
+    features = _features(data, checkpoint)
     of_galaxy = pd.Series(np.arange(len(data.labels)), index=data.labels["id_str"])
     places = {
         name: of_galaxy[table["id_str"]].to_numpy()
@@ -183,28 +190,23 @@ _last_features: dict[str, np.ndarray] = {}
 """Features of the encoder that was used last; the cells of an arm follow one another."""
 
 
-def _features(
-    cell: Cell, config: LabelEfficiencyConfig, data: StudyData, checkpoint: Path | None
-) -> np.ndarray:
+def _features(data: StudyData, checkpoint: Path) -> np.ndarray:
     """Representations of all labelled galaxies."""
-    arm = config.arm(cell.arm)
-    of_encoder = checkpoint_digest(checkpoint) if checkpoint else arm.finetune.to_json()
-    made_of = f"{data.digest()} {of_encoder}"
+    made_of = f"{data.digest()} {checkpoint_digest(checkpoint)}"
     if made_of not in _last_features:
         _last_features.clear()
         positions = data.labels["position"].to_numpy(np.int64)
-        encoder = _encoder(arm, data, checkpoint)
+        encoder = load_encoder(checkpoint)
         _last_features[made_of] = encode_galaxies(encoder, data.cutouts, positions)
     return _last_features[made_of]
 
 
-def _encoder(arm: ArmConfig, data: StudyData, checkpoint: Path | None) -> GalaxyEncoder:
-    """The arm's encoder."""
-    if checkpoint is not None:
-        return load_encoder(checkpoint)
-    positions = data.pool["position"].to_numpy(np.int64)
-    galaxies = LabelledCutouts(data.cutouts, positions, np.zeros((len(positions), 0), np.float32))
-    return starting_encoder(galaxies, arm.finetune, None)
+def _precision(cell: Cell, config: LabelEfficiencyConfig) -> str:
+    """In which the encoder was trained; features for probes are always computed in float32."""
+    if cell.kind == "probe":
+        return "float32"
+    training = config.arm(cell.arm).finetune.training
+    return choose_precision(training, choose_device(training.device))
 
 
 def _measure(

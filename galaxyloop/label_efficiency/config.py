@@ -37,8 +37,8 @@ class ArmConfig(StrictConfig):
     kinds: list[str] = field(default_factory=lambda: list(KINDS))
     """Of ``KINDS``: logistic regression on the frozen encoder, or finetuning of all of it."""
     finetune: FinetuneRun = field(default_factory=FinetuneRun)
-    """Finetuning; its encoder and weights are for arms without a pretraining of ours. The study
-    sets epochs, batches, seed and threads."""
+    """Finetuning; its encoder and weights are for published ones. The study sets epochs, batches,
+    seed and threads."""
     steps_factor: float = 1.0
     """Steps of finetuning in units of the study's, above 0."""
 
@@ -73,8 +73,8 @@ class ArmConfig(StrictConfig):
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether an encoder is made once for all its cells."""
-        return self.pretraining not in ("none", "published")
+        """Whether an encoder is made, or read, once for all its cells."""
+        return self.pretraining != "none" and not self.is_absent
 
     @property
     def run(self) -> PretrainingRun:
@@ -107,9 +107,10 @@ class LabelEfficiencyConfig(StrictConfig):
     """Of the draws and of finetuning."""
     split: SplitConfig = field(default_factory=lambda: SplitConfig(test_share=0.25))
     """Shares of galaxies that test, and that tell pretraining when it was best."""
-    withheld: list[str] = field(default_factory=lambda: ["ring"])
+    withheld: list[str] = field(default_factory=lambda: ["ring", "odd"])
     """Questions with one of these in their name or answers are no part of pretraining; nor are
-    those that are asked after one of their answers."""
+    those that are asked after one of their answers. Galaxy Zoo 2 asks for rings only where there
+    is "something odd", so that question tells of rings too."""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     """Logistic regression."""
     n_bootstrap: int = 500

@@ -1,7 +1,6 @@
 """What pretraining may not see: questions near the label that is studied, and test galaxies."""
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -138,7 +137,7 @@ def write_withheld_votes(
         digest=digest,
     )
     with whole_directory(target) as draft:
-        shutil.copytree(directory, draft, dirs_exist_ok=True)
+        # Rejected rows stay behind: their cells may tell of rings and of test galaxies.
         votes.to_parquet(draft / VOTES_FILE, index=False)
         (draft / SUMMARY_FILE).write_text(kept.to_json())
     return digest

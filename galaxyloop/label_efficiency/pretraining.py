@@ -16,9 +16,12 @@ from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import CheckpointRecords, save_checkpoint
 from galaxyloop.devices import repeatable
 from galaxyloop.errors import ConfigError, UnknownNameError
+from galaxyloop.finetuning.published import save_published
 from galaxyloop.label_efficiency.config import ArmConfig
 from galaxyloop.label_efficiency.data import LabelSet, StudyData
 from galaxyloop.models import GalaxyEncoder
+from galaxyloop.random_streams import seeded
+from galaxyloop.storage import file_digest
 from galaxyloop.training.config import PretrainingRun
 from galaxyloop.training.data import Cutouts, LabelledCutouts, select_images
 from galaxyloop.training.pretraining import pretrain_byol, pretrain_hybrid, pretrain_supervised
@@ -26,6 +29,8 @@ from galaxyloop.training.running import RunHooks
 from galaxyloop.training.starting import new_encoder
 
 _GALAXIES_PER_BATCH = 256
+PRETRAINING_CODE = 1
+"""Raised when the code makes other encoders from the same settings and galaxies."""
 
 
 def pretrain_arm(
@@ -35,7 +40,7 @@ def pretrain_arm(
     start: Path | None = None,
     **hooks: Unpack[RunHooks],
 ) -> Path:
-    """Make an arm's encoder from training galaxies, and write its checkpoint.
+    """Make an arm's encoder from training galaxies, or read it, and write its checkpoint.
 
     Args:
         arm: what it is trained on, and how.
@@ -49,6 +54,7 @@ def pretrain_arm(
 
     Raises:
         ConfigError: the arm has no encoder of its own, or its start is not given.
+        PretrainedWeightsError: published weights cannot be read.
         UnknownNameError: the study has no such label set.
         TrainingDivergedError: a loss is not finite.
     """
@@ -59,6 +65,10 @@ def pretrain_arm(
         )
     if arm.pretraining == "random":
         return make_random_encoder(data.cutouts, data.splits, arm.run, directory)
+    if arm.pretraining == "published":
+        image_size_px = data.cutouts.read(np.zeros(1, np.int64)).shape[1]
+        save_published(arm.finetune, image_size_px, directory)
+        return directory
     if arm.pretraining == "byol":
         return pretrain_byol(data.cutouts, data.splits, arm.byol, directory, start=start, **hooks)
     votes = label_set_of(arm, data.label_sets)
@@ -85,7 +95,8 @@ def make_random_encoder(
     galaxies = select_images(cutouts, splits, "train")
     with repeatable(run.training.n_threads):
         model = new_encoder(galaxies, run)
-        _settle_normalisations(model, galaxies)
+        with seeded(run.training.seed):
+            _settle_normalisations(model, galaxies)
     return save_checkpoint(model, directory, CheckpointRecords(run.to_dict()))
 
 
@@ -101,14 +112,18 @@ def label_set_of(arm: ArmConfig, label_sets: Mapping[str, LabelSet]) -> LabelSet
 
 
 def pretraining_key(arm: ArmConfig, data: StudyData, start_digest: str = "") -> str:
-    """A digest of all that decides an arm's encoder beside code and machine.
+    """A digest of all that decides an arm's encoder beside the machine.
 
     Args:
         arm: the arm; its name, kinds and finetuning do not count.
         data: of the study.
         start_digest: of the checkpoint that ``arm.start`` names.
     """
-    content: list[Any] = [arm.pretraining, arm.run.to_dict(), start_digest]
+    content: list[Any] = [PRETRAINING_CODE, arm.pretraining, arm.run.to_dict(), start_digest]
+    if arm.finetune.weights:
+        content.append(file_digest(Path(arm.finetune.weights)))
+    if arm.pretraining == "published":
+        content.append(arm.finetune.to_dict())
     for split in ("train", "validation"):
         content.append(select_images(data.cutouts, data.splits, split).digest())
     if arm.label_set:

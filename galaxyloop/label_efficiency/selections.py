@@ -2,35 +2,39 @@
 
 from dataclasses import replace
 
+from galaxyloop.finetuning.published import without_weights
 from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
+from galaxyloop.training.config import SupervisedRun
 
 
-def groups_of_cells(config: LabelEfficiencyConfig) -> list[tuple[str, str, list[int]]]:
-    """Cells that are worth running together: arm, kind and numbers of labels.
+def groups_of_cells(config: LabelEfficiencyConfig) -> list[tuple[str, str, int]]:
+    """Cells that run together, and again only together: arm, kind and draw.
 
-    All probes of an arm share the features of its encoder; each number of labels is finetuned by
-    itself, so that they run at the same time. Absent arms have none.
+    One more draw repeats none of the others. Absent arms have no cells.
     """
-    groups: list[tuple[str, str, list[int]]] = []
-    for arm in config.arms:
-        if arm.is_absent:
-            continue
-        for kind in arm.kinds:
-            parts = [config.n_labels] if kind == "probe" else [[n] for n in config.n_labels]
-            groups += [(arm.name, kind, part) for part in parts]
-    return groups
+    return [
+        (arm.name, kind, draw)
+        for arm in config.arms
+        for kind in arm.kinds
+        for draw in range(config.n_draws)
+        if not arm.is_absent
+    ]
 
 
 def only_group(config: LabelEfficiencyConfig, arm: str, kind: str) -> LabelEfficiencyConfig:
-    """The study with one arm used in one way, which is all that its cells depend on."""
+    """The study with one arm used in one way, which is all that its cells depend on.
+
+    What made the arm's encoder is left out, for cells are given the encoder; so are the splits and
+    what was withheld, for they are in the data.
+    """
     chosen = config.arm(arm)
     bare = ArmConfig(
         name=chosen.name,
-        pretraining=chosen.pretraining,
-        label_set=chosen.label_set,
-        supervised=chosen.supervised,
+        pretraining="none" if chosen.pretraining == "none" else "random",
+        supervised=SupervisedRun(encoder=chosen.run.encoder),
         kinds=[kind],
-        finetune=chosen.finetune,
+        finetune=without_weights(chosen.finetune) if chosen.has_checkpoint else chosen.finetune,
         steps_factor=chosen.steps_factor,
     )
-    return replace(config, arms=[bare])
+    plain = LabelEfficiencyConfig(arms=[bare])
+    return replace(config, arms=[bare], n_draws=1, split=plain.split, withheld=plain.withheld)

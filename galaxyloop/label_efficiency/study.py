@@ -20,7 +20,12 @@ from galaxyloop.checkpoint import LOG, checkpoint_digest, load_checkpoint_config
 from galaxyloop.label_efficiency.cells import Cell, cell_digest, list_cells, run_cell
 from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, open_study
-from galaxyloop.label_efficiency.pretraining import pretrain_arm, pretraining_key, with_threads
+from galaxyloop.label_efficiency.pretraining import (
+    PRETRAINING_CODE,
+    pretrain_arm,
+    pretraining_key,
+    with_threads,
+)
 from galaxyloop.label_efficiency.table import (
     PRETRAINING_COLUMNS,
     append_row,
@@ -29,6 +34,7 @@ from galaxyloop.label_efficiency.table import (
     read_rows,
     results_table,
 )
+from galaxyloop.training.running import RunHooks
 
 _MONITORS = ("feature_std", "effective_rank")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -196,6 +202,23 @@ def _finish(
     return {}
 
 
+class _Clock:
+    """Processor seconds of a piece of work, over all the processes that had a part in it."""
+
+    def __init__(self, path: Path) -> None:
+        """Go on from what the file says, if it is there."""
+        self._path = path
+        self._earlier = float(path.read_text()) if path.is_file() else 0.0
+        self._started = time.process_time()
+        self.seconds = self._earlier
+
+    def keep(self) -> None:
+        """Write down the seconds until now."""
+        self.seconds = self._earlier + time.process_time() - self._started
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(f"{self.seconds:.2f}\n")
+
+
 @cache
 def _data(directory: Path) -> StudyData:
     """A worker's data, opened once."""
@@ -206,19 +229,22 @@ def _pretrain(
     arm: ArmConfig, places: StudyPlaces, directory: Path, start: Path | None
 ) -> dict[str, Any]:
     """In a worker: one arm's checkpoint, which may be there already."""
-    began = time.process_time()
+    states = places.work / "states" / directory.name
+    clock = _Clock(states / "cpu_seconds.txt")
     if not directory.is_dir():
-        states = places.work / "states" / directory.name
-        pretrain_arm(arm, _data(places.data), directory, start, state_directory=states)
+        hooks: RunHooks = {"state_directory": states, "on_epoch": lambda _: clock.keep()}
+        pretrain_arm(arm, _data(places.data), directory, start, **hooks)
+        clock.keep()
     log = pd.read_parquet(directory / LOG)
     told = load_checkpoint_config(directory)["data"]
     last = log.iloc[-1].to_dict() if len(log) else {}
     return {
-        "cpu_minutes": round((time.process_time() - began) / 60, 2),
+        "cpu_minutes": round(clock.seconds / 60, 2),
         "n_epochs": len(log),
         "n_train": told.get("n_train", 0),
         "n_labelled": told.get("n_labelled", 0),
         **{name: float(last.get(name, float("nan"))) for name in _MONITORS},
+        "code": PRETRAINING_CODE,
         "checkpoint_digest": checkpoint_digest(directory),
     }
 

@@ -49,6 +49,9 @@ def compare_arms(
 ) -> dict[str, float]:
     """Mean difference of two rows of the summary over the draws that both have.
 
+    The interval covers what other draws of labels would have given, and neither other test
+    galaxies nor other pretrainings.
+
     Args:
         results: the columns ``table.COLUMNS``.
         first: arm, kind and number of labels.

@@ -22,10 +22,12 @@ COLUMNS = (
     "n_positive",
     "n_test",
     "cpu_seconds",
+    "precision",
+    "code",
     *KEY_COLUMNS[4:],
 )
-_TEXTS = ("arm", "kind", "checkpoint_digest", "config_digest")
-_COUNTS = ("n_labels", "draw", "n_positive", "n_test")
+_TEXTS = ("arm", "kind", "precision", "checkpoint_digest", "config_digest")
+_COUNTS = ("n_labels", "draw", "n_positive", "n_test", "code")
 _DIGITS = 6
 _SHA256 = "0" * 64
 PRETRAINING_COLUMNS = (
@@ -36,6 +38,7 @@ PRETRAINING_COLUMNS = (
     "n_labelled",
     "feature_std",
     "effective_rank",
+    "code",
     "checkpoint_digest",
     "pretraining_key",
 )

@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from galaxyloop.errors import UnknownNameError
+from galaxyloop.finetuning.labels import LabelConfig
+from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.simulated import simulated_config
 from galaxyloop.synthetic import SimulationConfig, write_survey
+from tasks.label_efficiency import check_study
 from tests.workflows.place import Place
 
 ARMS = ["direct", "random", "supervised_gz2", "byol"]
@@ -53,3 +57,19 @@ def test_label_efficiency__leaves_table_and_figure_and_repeats_no_pretraining(
         made.append({path.name for path in (tmp_path / "store" / "checkpoint").iterdir()})
     assert len(made[0]) == 3
     assert made[0] == made[1]
+
+
+def test_label_efficiency__refuses_a_missing_label_set_before_images_are_read(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "labels.csv").write_text("id_str,label\n")
+    arms = [ArmConfig("joint", "votes", label_set="gz2_efigi")]
+    with pytest.raises(UnknownNameError, match="no label set of arm 'joint' .*gz2_efigi.* gz2"):
+        check_study(
+            manifest="manifest.csv",
+            labels=str(tmp_path / "labels.csv"),
+            label_checks=LabelConfig(),
+            further_votes=[],
+            study=LabelEfficiencyConfig(arms=arms),
+            output=str(tmp_path / "out"),
+        )
