@@ -143,7 +143,8 @@ def _given(arguments: argparse.Namespace) -> list[str]:
         if name in _WITHOUT_EFFECT or value in (None, False, []):
             continue
         values = value if isinstance(value, list | tuple) else [value]
-        words = ["FOLDER" if isinstance(one, Path) else str(one) for one in values]
+        words = [Path(one).name if isinstance(one, str) else str(one) for one in values]
+        words = ["FOLDER" if isinstance(value, Path) else word for word in words]
         texts.append(" ".join([f"--{name.replace('_', '-')}", *(() if value is True else words)]))
     return texts
 
