@@ -17,6 +17,7 @@ from galaxyloop.errors import LabelError, NoTrainingDataError
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.label_checks import check_trainable
 from galaxyloop.finetuning.model import LabelModel
+from galaxyloop.finetuning.objectives import FinetunedVotesObjective, LabelsObjective
 from galaxyloop.finetuning.start import (
     balanced_weights,
     label_model,
@@ -26,7 +27,6 @@ from galaxyloop.finetuning.start import (
 )
 from galaxyloop.finetuning.targets import Predicted, Target
 from galaxyloop.models import GalaxyEncoder
-from galaxyloop.objectives.labels import FinetunedVotesObjective, LabelsObjective
 from galaxyloop.objectives.objective import Objective
 from galaxyloop.objectives.votes import VotesObjectiveConfig
 from galaxyloop.storage import file_digest

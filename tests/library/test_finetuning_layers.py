@@ -12,7 +12,7 @@ from galaxyloop.finetuning.layers import (
     layer_groups,
     layer_numbers,
 )
-from galaxyloop.objectives.labels import LabelsObjective
+from galaxyloop.finetuning.objectives import LabelsObjective
 from tests.library.finetuning_data import make_label_model
 
 N_LAYERS = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from galaxyloop.objectives.labels import LabelsObjective
+from galaxyloop.finetuning.objectives import LabelsObjective
 from tests.library.finetuning_data import BRIGHT, SHADES, VALUE, make_label_model
 
 IMAGES = torch.rand(6, 3, 16, 16)
