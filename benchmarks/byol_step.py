@@ -15,12 +15,12 @@ from torchvision.models import resnet18
 
 from benchmarks.harness import Gate, Ratio, at_least, finish, parse_arguments, time_pairs
 from galaxyloop.encoders import build_encoder
+from galaxyloop.layout import bands_innermost
 from galaxyloop.models import GalaxyEncoder, Normalisation
 from galaxyloop.objectives import ByolConfig, ByolObjective
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.config import TrainingConfig
 from galaxyloop.training.environment import choose_precision
-from galaxyloop.training.layout import bands_innermost
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SIZE_PX, LEARNING_RATE, N_STEPS = 64, 0.06, 100_000

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -10,6 +11,8 @@ from torch import nn
 from galaxyloop.config import require
 
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+_BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -23,6 +26,18 @@ def choose_device(name: str = "auto") -> torch.device:
     is_there = has_cuda or name != "cuda"
     require(is_there, "device is 'cuda' and no CUDA device is visible; take 'auto' or 'cpu'")
     return torch.device("cuda", 0) if has_cuda and name != "cpu" else torch.device("cpu")
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``float32`` or ``bfloat16``; auto takes bfloat16 where the hardware computes in it."""
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        # Older devices emulate it, slower than they compute in float32.
+        is_fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        is_fast = _cpu_has_bfloat16()
+    return "bfloat16" if is_fast else "float32"
 
 
 @contextlib.contextmanager
@@ -64,3 +79,12 @@ def predicting(model: nn.Module, n_threads: int | None) -> Iterator[None]:
         finally:
             model.to(home)
             torch.backends.cudnn.allow_tf32 = was_shortened
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether this processor multiplies in bfloat16, by the kernel's list of its features."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return any(flag in flags for flag in _BFLOAT16_FLAGS)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -40,6 +41,17 @@ class VotePosterior(Protocol):
         """Probability that a volunteer is asked, from 0 to 1, [galaxy question]."""
 
 
+@dataclass(frozen=True)
+class ImageQuality:
+    """How far each galaxy's posterior may be trusted, judging by its image."""
+
+    feature_distance: npt.ArrayLike
+    """Distance from the training galaxies; above 1 is out of their distribution; NaN where the
+    model has no reference, [galaxy]."""
+    flags: npt.ArrayLike
+    """Bits of ``flags.FLAGS``, [galaxy]."""
+
+
 def prediction_columns(tree: DecisionTree) -> tuple[str, ...]:
     """The columns of a shard's predictions in order."""
     answers = [name for column in tree.columns for name in answer_columns(column)]
@@ -48,7 +60,8 @@ def prediction_columns(tree: DecisionTree) -> tuple[str, ...]:
         for question in tree.question_names
         for quantity in ("asked", "information_nats")
     ]
-    return ("id_str", "ra_deg", "dec_deg", "image_digest", *answers, *questions)
+    fixed = ("id_str", "ra_deg", "dec_deg", "image_digest")
+    return (*fixed, *answers, *questions, "feature_distance", "flags")
 
 
 def write_predictions(
@@ -57,15 +70,37 @@ def write_predictions(
     information_nats: npt.ArrayLike,
     tree: DecisionTree,
     path: Path,
+    quality: ImageQuality | None = None,
 ) -> None:
-    """Write one shard's predictions.
+    """Write one shard's predictions; arguments and errors as for ``prediction_table``.
+
+    Args:
+        index: see there.
+        posterior: see there.
+        information_nats: see there.
+        tree: see there.
+        path: the parquet file; appears by renaming when it is complete.
+        quality: see there.
+    """
+    table = prediction_table(index, posterior, information_nats, tree, quality)
+    write_row_groups(iter([table]), table.schema, path)
+
+
+def prediction_table(
+    index: pd.DataFrame,
+    posterior: VotePosterior,
+    information_nats: npt.ArrayLike,
+    tree: DecisionTree,
+    quality: ImageQuality | None = None,
+) -> pa.Table:
+    """Predictions of some galaxies as they are written.
 
     Args:
         index: id_str, image_digest, and ra_deg, dec_deg (NaN where unknown), a row a galaxy.
         posterior: the summary of each galaxy's posterior, in the index's order.
         information_nats: what one more set of votes would tell, [galaxy question].
         tree: whose answers and questions these are.
-        path: the parquet file; appears by renaming when it is complete.
+        quality: of the images; without it no distance is known and no flag is set.
 
     Raises:
         CatalogueError: an array has another shape than (galaxies, answers or questions), or
@@ -85,8 +120,10 @@ def write_predictions(
     for ending, given in {"asked": posterior.asked, "information_nats": information_nats}.items():
         values = _checked(ending, given, by_question)
         columns |= {f"{name}_{ending}": values[:, i] for i, name in enumerate(tree.question_names)}
-    schema = table_schema(prediction_columns(tree))
-    write_row_groups(iter([pa.table(columns, schema=schema)]), schema, path)
+    return pa.table(
+        columns | _quality_columns(quality, len(index)),
+        schema=table_schema(prediction_columns(tree)),
+    )
 
 
 def answer_columns(column: str) -> list[str]:
@@ -95,8 +132,8 @@ def answer_columns(column: str) -> list[str]:
 
 
 def table_schema(columns: Sequence[str]) -> pa.Schema:
-    """Ids are strings, coordinates float64, everything else float32."""
-    types = {"id_str": pa.string(), "image_digest": pa.string()}
+    """Ids are strings, coordinates float64, flags bits, everything else float32."""
+    types = {"id_str": pa.string(), "image_digest": pa.string(), "flags": pa.int32()}
     types.update(ra_deg=pa.float64(), dec_deg=pa.float64())
     return pa.schema([pa.field(name, types.get(name, pa.float32())) for name in columns])
 
@@ -131,30 +168,52 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
 
 
 def write_row_groups(tables: Iterator[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Write tables in full row groups to a file that appears when complete; return the rows."""
+    """Write tables in full row groups to a file that appears when complete; return the rows.
+
+    However the rows are cut into tables, the row groups are the same.
+    """
     partial = path.with_name(f".{path.name}.partial")
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-    n_rows = 0
-    with pq.ParquetWriter(
-        partial,
-        schema,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=False,
-        use_byte_stream_split=floats,
-    ) as writer:
-        waiting = schema.empty_table()
-        for table in tables:
-            waiting = pa.concat_tables([waiting, table.replace_schema_metadata(schema.metadata)])
-            n_full = len(waiting) - len(waiting) % ROW_GROUP_ROWS
-            if n_full:
-                writer.write_table(waiting.slice(0, n_full), row_group_size=ROW_GROUP_ROWS)
-                waiting = waiting.slice(n_full).combine_chunks()
-            n_rows += len(table)
-        if len(waiting):
-            writer.write_table(waiting, row_group_size=ROW_GROUP_ROWS)
-    os.replace(partial, path)
+    options = {"compression": "zstd", "compression_level": 1, "use_dictionary": False}
+    try:
+        with pq.ParquetWriter(partial, schema, use_byte_stream_split=floats, **options) as writer:
+            n_rows = _write_full_groups(writer, tables)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return n_rows
+
+
+def _write_full_groups(writer: pq.ParquetWriter, tables: Iterator[pa.Table]) -> int:
+    """Hold rows back until they fill a row group; the last one may be smaller."""
+    schema = writer.schema
+    waiting, n_rows = schema.empty_table(), 0
+    for table in tables:
+        waiting = pa.concat_tables([waiting, table.replace_schema_metadata(schema.metadata)])
+        n_full = len(waiting) - len(waiting) % ROW_GROUP_ROWS
+        if n_full:
+            writer.write_table(waiting.slice(0, n_full), row_group_size=ROW_GROUP_ROWS)
+            waiting = waiting.slice(n_full).combine_chunks()
+        n_rows += len(table)
+    if len(waiting):
+        writer.write_table(waiting, row_group_size=ROW_GROUP_ROWS)
+    return n_rows
+
+
+def _quality_columns(quality: ImageQuality | None, n_galaxies: int) -> dict[str, object]:
+    """Distance and flags, checked."""
+    if quality is None:
+        distance, flags = np.full(n_galaxies, np.nan, np.float32), np.zeros(n_galaxies, np.int32)
+        return {"feature_distance": distance, "flags": flags}
+    distance = np.asarray(quality.feature_distance, dtype=np.float32)
+    flags = np.asarray(quality.flags, dtype=np.int32)
+    for name, array in (("feature_distance", distance), ("flags", flags)):
+        if array.shape != (n_galaxies,):
+            raise CatalogueError(f"{name} must have the shape {(n_galaxies,)}, got {array.shape}")
+    worst = np.nanmax(distance, initial=0.0)
+    if np.isinf(worst) or np.nanmin(distance, initial=0.0) < 0:
+        raise CatalogueError("feature_distance must be >= 0 and finite, or NaN where not known")
+    return {"feature_distance": distance, "flags": flags}
 
 
 def _checked(name: str, values: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.float32]:

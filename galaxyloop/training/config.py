@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 
 from galaxyloop.augment import AugmentConfig, ContrastiveAugmentConfig
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.devices import DEVICES
+from galaxyloop.devices import DEVICES, PRECISIONS
 from galaxyloop.objectives.byol import ByolConfig
 from galaxyloop.objectives.hybrid import HybridConfig
 from galaxyloop.objectives.votes import VotesObjectiveConfig
-
-PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)

@@ -6,23 +6,18 @@ import logging
 import platform
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import galaxyloop
+from galaxyloop import devices
 from galaxyloop.training.config import TrainingConfig
-
-_BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 
 
 def choose_precision(config: TrainingConfig, device: torch.device) -> str:
     """``float32`` or ``bfloat16``; auto takes bfloat16 where the hardware computes in it."""
-    if config.precision != "auto":
-        return config.precision
-    is_fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()
-    return "bfloat16" if is_fast else "float32"
+    return devices.choose_precision(config.precision, device)
 
 
 def describe_environment(device: torch.device, precision: str) -> dict[str, Any]:
@@ -59,12 +54,3 @@ def quiet_lightning() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _cpu_has_bfloat16() -> bool:
-    """Whether this processor multiplies in bfloat16, by the kernel's list of its features."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return any(flag in flags for flag in _BFLOAT16_FLAGS)

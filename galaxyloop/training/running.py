@@ -11,6 +11,7 @@ import numpy as np
 
 from galaxyloop.augment import AugmentConfig, at_sky_noise, measure_sky_noise
 from galaxyloop.devices import choose_device
+from galaxyloop.layout import bands_innermost
 from galaxyloop.objectives import Objective
 from galaxyloop.training.config import TrainingConfig
 from galaxyloop.training.data import LabelledCutouts, TrainingGalaxies
@@ -19,7 +20,6 @@ from galaxyloop.training.environment import (
     describe_environment,
     quiet_lightning,
 )
-from galaxyloop.training.layout import bands_innermost
 from galaxyloop.training.state import RunState, is_finished, save_state
 
 _MAX_SKY_GALAXIES = 512

@@ -60,8 +60,9 @@ def test_prediction_columns__name_each_answer_three_times_and_each_question_twic
         *("id_str", "ra_deg", "dec_deg", "image_digest"),
         "smooth-or-featured-toy_smooth_fraction",
     )
-    assert len(columns) == len(set(columns)) == 4 + 3 * 4 + 2 * 2
-    assert columns[-2:] == ("bar-toy_asked", "bar-toy_information_nats")
+    assert len(columns) == len(set(columns)) == 4 + 3 * 4 + 2 * 2 + 2
+    assert columns[-4:-2] == ("bar-toy_asked", "bar-toy_information_nats")
+    assert columns[-2:] == ("feature_distance", "flags")
 
 
 def test_write_catalogue__gives_back_what_was_predicted(tmp_path: Path) -> None:

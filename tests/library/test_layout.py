@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from galaxyloop.encoders import build_encoder
+from galaxyloop.layout import bands_innermost
 from galaxyloop.random_streams import seeded
-from galaxyloop.training.layout import bands_innermost
 
 CPU = torch.device("cpu")
 
