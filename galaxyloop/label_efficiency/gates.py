@@ -105,7 +105,11 @@ def _claims(config: LabelEfficiencyConfig) -> Iterator[_Claim]:
 
 
 def _aims(config: LabelEfficiencyConfig) -> Iterator[_Claim]:
-    """Claims of the long run."""
+    """Claims of the long run, and one against training from nothing for three times as long."""
+    best, few, many = "supervised_gz2_efigi", config.n_labels[0], config.n_labels[-1]
+    for metric in ("auc", "balanced_accuracy"):
+        longer = ("direct_x3", "finetune", many)
+        yield _Claim((best, "finetune", few), longer, metric, 0.0, is_required=False)
     random = ("random", "probe", _SMALL)
     yield _Claim(("byol", "probe", _SMALL), random, "auc", 0.03, is_required=False)
     for label_set in ("gz2", "gz2_efigi"):
