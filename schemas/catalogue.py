@@ -6,6 +6,7 @@ import pandera.pandas as pa
 
 from galaxyloop.catalogue import catalogue_columns
 from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.flags import FLAGS
 from schemas.judgement import failures
 
 FRACTION_SUM_TOLERANCE = 1e-4
@@ -20,7 +21,7 @@ def catalogue_schema(tree: DecisionTree) -> pa.DataFrameSchema:
     question sum to 1. Coordinates may be missing.
     """
     columns = {"id_str": pa.Column(str, unique=True), **coordinate_columns()}
-    columns |= posterior_columns(tree)
+    columns |= posterior_columns(tree) | quality_columns()
     ordered = {name: columns[name] for name in catalogue_columns(tree)}
     return pa.DataFrameSchema(
         ordered, checks=posterior_checks(tree), strict=True, coerce=False, ordered=True
@@ -46,6 +47,14 @@ def posterior_columns(tree: DecisionTree) -> dict[str, pa.Column]:
     names = [f"{column}_{ending}" for column in tree.columns for ending in endings]
     names += [f"{question}_asked" for question in tree.question_names]
     return dict.fromkeys(names, pa.Column("float32", pa.Check.in_range(0, 1 + _ROUNDING)))
+
+
+def quality_columns() -> dict[str, pa.Column]:
+    """How far the image is from the training galaxies (missing without a reference), and flags."""
+    return {
+        "feature_distance": pa.Column("float32", pa.Check.ge(0), nullable=True),
+        "flags": pa.Column("int32", pa.Check.in_range(0, sum(FLAGS.values()))),
+    }
 
 
 def posterior_checks(tree: DecisionTree) -> list[pa.Check]:

@@ -1,6 +1,6 @@
 """Predictions and catalogues: round trips, counts that add up, and refusals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from galaxyloop import catalogue as catalogue_module
 from galaxyloop.catalogue import (
     CatalogueProvenance,
+    CatalogueSummary,
     catalogue_columns,
     prediction_columns,
     read_catalogue_provenance,
+    read_catalogue_tree,
+    repeats,
     write_catalogue,
     write_predictions,
 )
@@ -67,7 +69,7 @@ def test_prediction_columns__name_each_answer_three_times_and_each_question_twic
 
 def test_write_catalogue__gives_back_what_was_predicted(tmp_path: Path) -> None:
     shards = [write_shard(tmp_path / "a", ["1", "02"]), write_shard(tmp_path / "b", ["3"], 0.75)]
-    summary = write_catalogue(shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+    summary = write_catalogue(shards, TREE, PROVENANCE, tmp_path / "catalogue.parquet")
     table = pd.read_parquet(tmp_path / "catalogue.parquet")
     assert tuple(table.columns) == catalogue_columns(TREE)
     assert table["id_str"].tolist() == ["1", "02", "3"]
@@ -79,49 +81,89 @@ def test_write_catalogue__gives_back_what_was_predicted(tmp_path: Path) -> None:
     assert (summary.n_read, summary.n_galaxies, summary.n_dropped) == (3, 3, 0)
 
 
+def write_chunk(path: Path, rows: dict[str, tuple[str, bool]], ra_deg: float = 10.5) -> Path:
+    """A survey's chunk: image digest and whether it is alive, by id."""
+    pd.DataFrame(
+        {
+            "id_str": list(rows),
+            "image_digest": [digest for digest, _ in rows.values()],
+            "ra_deg": [ra_deg + i for i in range(len(rows))],
+            "dec_deg": -1.0,
+            "is_alive": [is_alive for _, is_alive in rows.values()],
+        }
+    ).to_parquet(path, index=False)
+    return path
+
+
 def test_write_catalogue__drops_galaxies_and_images_that_left_the_survey(tmp_path: Path) -> None:
-    shard = write_shard(tmp_path / "a", ["kept", "gone", "changed"], digest="old")
-    alive = {"kept": "old", "changed": "new", "unseen": "old"}
-    summary = write_catalogue([shard], TREE, alive, PROVENANCE, tmp_path / "catalogue.parquet")
-    assert pd.read_parquet(tmp_path / "catalogue.parquet")["id_str"].tolist() == ["kept"]
-    assert (summary.n_read, summary.n_galaxies) == (3, 1)
-    assert (summary.n_dropped, summary.n_superseded, summary.n_missing) == (2, 0, 2)
+    shard = write_shard(tmp_path / "a", ["kept", "gone", "changed", "absent"], digest="old")
+    living = {"unseen": ("old", True), "changed": ("new", True), "kept": ("old", True)}
+    chunk = write_chunk(tmp_path / "chunk", living | {"gone": ("old", False)})
+    path = tmp_path / "catalogue.parquet"
+    summary = write_catalogue([shard], TREE, PROVENANCE, path, [chunk])
+    table = pd.read_parquet(path)
+    assert table["id_str"].tolist() == ["kept"]
+    assert table["ra_deg"].tolist() == [12.5]
+    assert summary == CatalogueSummary(n_read=4, n_galaxies=1, n_dropped=3, n_missing=2)
+    assert read_catalogue_provenance(path).n_missing == 2
 
 
-@pytest.mark.parametrize("hashes_in_memory", [2, 1000])
-def test_write_catalogue__keeps_the_last_of_repeated_galaxies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hashes_in_memory: int
+def test_write_catalogue__counts_what_is_missing_on_top_of_chunks_that_failed(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(catalogue_module, "HASHES_IN_MEMORY", hashes_in_memory)
+    shard = write_shard(tmp_path / "a", ["1"])
+    chunk = write_chunk(tmp_path / "chunk", {"1": ("d", True), "2": ("d", True)})
+    partial = replace(PROVENANCE, n_missing=100)
+    summary = write_catalogue([shard], TREE, partial, tmp_path / "c.parquet", [chunk])
+    assert summary.n_missing == 1
+    assert read_catalogue_provenance(tmp_path / "c.parquet").n_missing == 101
+
+
+def test_write_catalogue__takes_a_galaxy_from_the_chunk_where_it_lives(tmp_path: Path) -> None:
     shards = [
-        write_shard(tmp_path / "a", ["1", "2", "3"], 0.125),
-        write_shard(tmp_path / "b", ["4", "2"], 0.25),
-        write_shard(tmp_path / "c", ["2", "3"], 0.5),
+        write_shard(tmp_path / "a", ["1", "2"], 0.125, digest="old"),
+        write_shard(tmp_path / "b", ["2"], 0.5, digest="new"),
     ]
-    summary = write_catalogue(shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
-    table = pd.read_parquet(tmp_path / "catalogue.parquet").set_index("id_str")
-    assert table.index.tolist() == ["1", "4", "2", "3"]
-    assert table["bar-toy_yes_fraction"].tolist() == [0.125, 0.25, 0.5, 0.5]
-    assert (summary.n_superseded, summary.n_dropped) == (3, 0)
-    assert summary.n_read == summary.n_galaxies + summary.n_superseded
+    chunks = [
+        write_chunk(tmp_path / "c1", {"1": ("old", True), "2": ("old", False)}),
+        write_chunk(tmp_path / "c2", {"2": ("new", True)}),
+    ]
+    path = tmp_path / "catalogue.parquet"
+    summary = write_catalogue(shards, TREE, PROVENANCE, path, chunks)
+    table = pd.read_parquet(path)
+    assert table["id_str"].tolist() == ["1", "2"]
+    assert table["bar-toy_yes_fraction"].tolist() == [0.125, 0.5]
+    assert (summary.n_dropped, summary.n_missing) == (1, 0)
 
 
-def test_write_catalogue__keeps_both_galaxies_whose_hashes_collide(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("max_hashes", [5, 1000])
+def test_write_catalogue__refuses_galaxies_predicted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_hashes: int
 ) -> None:
-    monkeypatch.setattr(
-        catalogue_module, "_hashes", lambda ids: np.full(len(ids), 7, dtype=np.uint64)
-    )
-    shards = [write_shard(tmp_path / "a", ["1", "2"]), write_shard(tmp_path / "b", ["2", "3"])]
-    write_catalogue(shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
-    assert pd.read_parquet(tmp_path / "catalogue.parquet")["id_str"].tolist() == ["1", "2", "3"]
+    monkeypatch.setattr(repeats, "MAX_HASHES", max_hashes)
+    shards = [
+        write_shard(tmp_path / "a", [f"a{i}" for i in range(40)]),
+        write_shard(tmp_path / "b", [f"b{i}" for i in range(40)]),
+        write_shard(tmp_path / "c", [f"a{i}" for i in range(40)]),
+    ]
+    with pytest.raises(CatalogueError, match=r"\d+ of \d+ galaxies compared are predicted twice"):
+        write_catalogue(shards, TREE, PROVENANCE, tmp_path / "catalogue.parquet")
+    assert not (tmp_path / "catalogue.parquet").exists()
+    summary = write_catalogue(shards[:2], TREE, PROVENANCE, tmp_path / "catalogue.parquet")
+    assert summary.n_galaxies == 80
+
+
+def test_write_catalogue__refuses_another_number_of_chunks_than_files(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path / "a", ["1"])
+    with pytest.raises(CatalogueError, match="got 1 files and 0 chunks"):
+        write_catalogue([shard], TREE, PROVENANCE, tmp_path / "catalogue.parquet", [])
 
 
 def test_write_catalogue__fills_row_groups_across_shards(tmp_path: Path) -> None:
     shards = [
         write_shard(tmp_path / str(i), [f"{i}-{row}" for row in range(30_000)]) for i in range(3)
     ]
-    write_catalogue(shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+    write_catalogue(shards, TREE, PROVENANCE, tmp_path / "catalogue.parquet")
     footer = pq.ParquetFile(tmp_path / "catalogue.parquet").metadata
     rows = [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
     assert rows == [ROW_GROUP_ROWS, 90_000 - ROW_GROUP_ROWS]
@@ -133,20 +175,20 @@ def test_write_catalogue__fills_row_groups_across_shards(tmp_path: Path) -> None
 
 def test_write_catalogue__needs_no_more_memory_for_more_shards(tmp_path: Path) -> None:
     values = np.random.default_rng(6).random((30_000, 4))  # noise, which does not compress
-    index = pd.DataFrame({"id_str": [str(row) for row in range(30_000)], "image_digest": "d"})
-    shard = tmp_path / "shard"
-    write_predictions(
-        index.assign(ra_deg=0.0, dec_deg=0.0),
-        Posterior(values, values, values, values[:, :2]),
-        values[:, :2],
-        TREE,
-        shard,
-    )
+    shards, chunks = [], []
+    for number in range(16):
+        ids = [f"{number}-{row}" for row in range(30_000)]
+        index = pd.DataFrame({"id_str": ids, "image_digest": "d", "ra_deg": 0.0, "dec_deg": 0.0})
+        posterior = Posterior(values, values, values, values[:, :2])
+        shards.append(tmp_path / str(number))
+        write_predictions(index, posterior, values[:, :2], TREE, shards[-1])
+        chunks.append(tmp_path / f"chunk-{number}")
+        index.assign(is_alive=True).to_parquet(chunks[-1], index=False)
     pool = pa.default_memory_pool()
     peaks = []
-    for n_shards in (3, 24):
-        # All but the last of the copies are superseded, so every row is read and few are written.
-        write_catalogue([shard] * n_shards, TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+    for n_shards in (3, 16):
+        path = tmp_path / "catalogue.parquet"
+        write_catalogue(shards[:n_shards], TREE, PROVENANCE, path, chunks[:n_shards])
         peaks.append(pool.max_memory())
     assert peaks[1] < 1.5 * peaks[0]
 
@@ -164,21 +206,12 @@ def test_write_predictions__takes_a_posterior_summary(tmp_path: Path) -> None:
 def test_write_catalogue__writes_the_same_bytes_twice(tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "a", ["1", "2"])
     for name in ("x", "y"):
-        write_catalogue([shard], TREE, None, PROVENANCE, tmp_path / name)
+        write_catalogue([shard], TREE, PROVENANCE, tmp_path / name)
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
 
 
-def test_write_catalogue__takes_positions_from_the_survey_as_it_is_now(tmp_path: Path) -> None:
-    shard = write_shard(tmp_path / "a", ["1", "2"])
-    now = pd.DataFrame({"ra_deg": [11.5, 10.5], "dec_deg": [-1.0, np.nan]}, index=["2", "1"])
-    write_catalogue([shard], TREE, None, PROVENANCE, tmp_path / "c.parquet", now)
-    catalogue = pd.read_parquet(tmp_path / "c.parquet")
-    assert catalogue["ra_deg"].tolist() == [10.5, 11.5]
-    assert np.isnan(catalogue.loc[0, "dec_deg"])
-
-
 def test_write_catalogue__of_nothing_is_an_empty_table(tmp_path: Path) -> None:
-    summary = write_catalogue([], TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+    summary = write_catalogue([], TREE, PROVENANCE, tmp_path / "catalogue.parquet")
     assert summary.n_galaxies == 0
     assert tuple(pd.read_parquet(tmp_path / "catalogue.parquet")) == catalogue_columns(TREE)
 
@@ -187,15 +220,40 @@ def test_write_catalogue__leaves_no_file_when_a_shard_does_not_fit(tmp_path: Pat
     shard = write_shard(tmp_path / "a", ["1"])
     other = DecisionTree("other", (Question("bulge-other", ("yes", "no")),))
     with pytest.raises(CatalogueError, match=r"tree 'other'; missing columns: \['bulge-other_yes"):
-        write_catalogue([shard], other, None, PROVENANCE, tmp_path / "catalogue.parquet")
+        write_catalogue([shard], other, PROVENANCE, tmp_path / "catalogue.parquet")
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
 
 
 def test_read_catalogue_provenance__gives_back_the_footer(tmp_path: Path) -> None:
-    write_catalogue([], TREE, None, PROVENANCE, tmp_path / "catalogue.parquet")
+    write_catalogue([], TREE, PROVENANCE, tmp_path / "catalogue.parquet")
     assert read_catalogue_provenance(tmp_path / "catalogue.parquet") == PROVENANCE
     footer = pq.read_schema(tmp_path / "catalogue.parquet").metadata
     assert footer[b"galaxyloop.checkpoint_digest"] == b"ab12"
+    assert read_catalogue_tree(tmp_path / "catalogue.parquet") == TREE
+
+
+def test_read_catalogue_provenance__gives_back_what_an_ensemble_adds(tmp_path: Path) -> None:
+    told = replace(
+        PROVENANCE,
+        members="toy-model/4 ef56",
+        posterior="30 samples x 8 augmentations, float32",
+        n_missing=7,
+        previous="cc33",
+    )
+    write_catalogue([], TREE, told, tmp_path / "catalogue.parquet")
+    assert read_catalogue_provenance(tmp_path / "catalogue.parquet") == told
+
+
+def test_read_catalogue_provenance__reads_files_from_before_ensembles(tmp_path: Path) -> None:
+    names = ("model_name", "model_version", "checkpoint_digest", "code_version", "date")
+    footer = {f"galaxyloop.{name}": name for name in (*names, "survey_digest")}
+    table = pa.table({"id_str": ["1"]}).replace_schema_metadata(
+        footer | {"galaxyloop.campaign": "gz2"}
+    )
+    pq.write_table(table, tmp_path / "catalogue.parquet")
+    read = read_catalogue_provenance(tmp_path / "catalogue.parquet")
+    assert (read.model_version, read.members, read.n_missing) == ("model_version", "", None)
+    assert read_catalogue_tree(tmp_path / "catalogue.parquet").name == "gz2"
 
 
 def test_read_catalogue_provenance__refuses_a_file_without_it(tmp_path: Path) -> None:

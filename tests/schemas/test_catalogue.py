@@ -54,7 +54,7 @@ def predictions_file(tmp_path: Path) -> Path:
 def catalogue(predictions_file: Path) -> pd.DataFrame:
     provenance = CatalogueProvenance("m", "1", "ab", "toy", "0.1.0", "2026-01-02", "cd")
     path = predictions_file.with_name("catalogue.parquet")
-    write_catalogue([predictions_file], TREE, None, provenance, path)
+    write_catalogue([predictions_file], TREE, provenance, path)
     return pd.read_parquet(path)
 
 
