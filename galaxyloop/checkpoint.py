@@ -16,6 +16,7 @@ from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import CheckpointError, ConfigError, DecisionTreeError, UnknownNameError
+from galaxyloop.feature_reference import FeatureReference
 from galaxyloop.heads import VoteHead
 from galaxyloop.models import GalaxyEncoder, GalaxyModel, Normalisation
 from galaxyloop.storage import whole_directory
@@ -69,7 +70,13 @@ def load_checkpoint(directory: Path) -> GalaxyModel:
         CheckpointError: a file is missing or damaged, the weights do not fit the config, or it
             is a checkpoint of another kind.
     """
-    return load_model(directory, GalaxyModel.kind, _vote_model)
+    model = load_model(directory, GalaxyModel.kind, _vote_model)
+    if not model.reference.is_sound():
+        raise CheckpointError(
+            f"{directory / WEIGHTS}: the reference's variances and unit must be above 0; train "
+            "again to fit them"
+        )
+    return model
 
 
 def load_encoder(directory: Path) -> GalaxyEncoder:
@@ -219,11 +226,17 @@ def _write_files(model: GalaxyEncoder, directory: Path, records: CheckpointRecor
 
 
 def _vote_model(config: dict[str, Any]) -> GalaxyModel:
-    """An empty model with a vote head."""
+    """An empty model with a vote head; without a reference if it was trained before there were."""
     base = build_encoder_model(config)
     tree = DecisionTree.from_json(json.dumps(config["tree"]))
     head = VoteHead(base.encoder.n_features, len(tree.columns), float(config["dropout_rate"]))
-    return GalaxyModel(base.encoder, head, tree, base.image_size_px, base.normalisation)
+    model = GalaxyModel(base.encoder, head, tree, base.image_size_px, base.normalisation)
+    if "reference_axes" in config:
+        n_axes = config["reference_axes"]
+        is_number = isinstance(n_axes, int) and not isinstance(n_axes, bool)
+        require(is_number, f"reference_axes must be a whole number, got {n_axes!r}")
+        model.reference = FeatureReference(base.encoder.n_features, n_axes)
+    return model
 
 
 def _empty_model(

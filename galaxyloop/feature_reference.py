@@ -106,7 +106,7 @@ class FeatureReference(nn.Module):
 
 
 def fit_reference(
-    train: Float[Tensor, "galaxy feature"], held_out: Float[Tensor, "galaxy feature"]
+    train: Float[Tensor, "galaxy feature"], held_out: Float[Tensor, "other feature"]
 ) -> FeatureReference:
     """Fit the reference to training galaxies' features, its unit to galaxies not trained on.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.encoders import Encoder
+from galaxyloop.feature_reference import FeatureReference
 from galaxyloop.heads import VoteHead
 
 
@@ -94,6 +95,8 @@ class GalaxyModel(GalaxyEncoder):
     Attributes:
         head: features to concentrations.
         tree: the questions; its columns are the order of the answers.
+        reference: what the training galaxies look like to the encoder; not fitted before
+            training has ended.
     """
 
     kind = "votes"
@@ -110,6 +113,7 @@ class GalaxyModel(GalaxyEncoder):
         super().__init__(encoder, image_size_px, normalisation)
         self.head = head
         self.tree = tree
+        self.reference = FeatureReference()
 
     def forward(
         self, images: Float[Tensor, "galaxy band y x"] | UInt8[Tensor, "galaxy band y x"]
@@ -119,9 +123,12 @@ class GalaxyModel(GalaxyEncoder):
         return concentrations
 
     def describe(self) -> dict[str, Any]:
-        """As of the encoder, with the tree and the head's dropout."""
-        return {
+        """As of the encoder, with the tree, the head's dropout and the reference's axes if any."""
+        described = {
             **super().describe(),
             "tree": json.loads(self.tree.to_json()),
             "dropout_rate": self.head.dropout_rate,
         }
+        if self.reference.is_fitted:
+            described["reference_axes"] = self.reference.n_axes
+        return described

@@ -32,6 +32,7 @@ from galaxyloop.objectives.votes import VotesObjectiveConfig
 from galaxyloop.storage import file_digest
 from galaxyloop.training.data import Cutouts, LabelledCutouts, check_campaigns
 from galaxyloop.training.pretraining import PretrainingOptions
+from galaxyloop.training.reference import add_reference
 from galaxyloop.training.running import fingerprint, run_objective
 from galaxyloop.training.state import load_state
 
@@ -97,6 +98,7 @@ def finetune(
         key = fingerprint(run=run.to_dict(), data=told, model=objective.model.describe())
         state = load_state(options.get("state_directory"), key)
         environment = run_objective(objective, (train, validation), run, state, options)
+        add_reference(objective.model, train, validation)
         records = CheckpointRecords(run.to_dict(), told, pd.DataFrame(state.log), environment)
         return save_checkpoint(objective.model, directory, records)
 

@@ -22,6 +22,7 @@ from galaxyloop.training.data import (
     select_with_votes,
 )
 from galaxyloop.training.mixing import MixedCutouts
+from galaxyloop.training.reference import add_reference
 from galaxyloop.training.running import RunHooks, fingerprint, run_objective
 from galaxyloop.training.starting import new_encoder, new_model
 from galaxyloop.training.state import load_state
@@ -167,6 +168,7 @@ def _pretrain(
     environment = run_objective(objective, galaxies, run, state, options)
     log = pd.DataFrame(state.log)
     model: GalaxyEncoder = objective.model
+    add_reference(model, *galaxies)
     return save_checkpoint(
         model, directory, CheckpointRecords(run.to_dict(), data, log, environment)
     )
