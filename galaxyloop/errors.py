@@ -223,3 +223,18 @@ class LabelError(GalaxyloopError, ValueError):
 
 class RepresentationError(GalaxyloopError, ValueError):
     """Representations are damaged, of different checkpoints, or cannot be compared."""
+
+
+class MissingChunksError(GalaxyloopError, RuntimeError):
+    """Chunks of a survey could not be cut out or predicted.
+
+    Attributes:
+        chunks: digests of the chunks that failed.
+        n_galaxies: galaxies that are in them.
+    """
+
+    def __init__(self, message: str, chunks: Sequence[str], n_galaxies: int) -> None:
+        """Keep the chunks beside the message."""
+        self.chunks = list(chunks)
+        self.n_galaxies = n_galaxies
+        super().__init__(message)

@@ -8,6 +8,7 @@ from flytekit import task
 
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.surveys import IngestConfig
+from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import (
     CutoutShard,
     CutoutShardDirectory,
@@ -17,7 +18,7 @@ from schemas.artefacts import (
     SurveyVersionDirectory,
 )
 from tasks.local_run import keep, new_directory
-from tasks.opening import open_shards, open_survey
+from tasks.opening import open_indexes, open_survey
 from tasks.resources import CUTOUTS, RETRIES, TABLES, cached, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
@@ -35,12 +36,16 @@ def read_survey(manifest: str, config: IngestConfig, previous: str = "") -> Surv
     directory = new_directory("survey")
     with retrying_storage():
         rows = surveys.read_manifest(manifest, config, judge_manifest)
-        place = SurveyVersionDirectory(previous.rstrip("/"), Path(previous).name)
-        before = open_survey(place) if previous else None
+        before = open_survey(survey_at(previous)) if previous else None
         version = surveys.version_survey(
             rows.galaxies, config, before, directory, rows.rejects, rows.n_read
         )
     return keep(directory, SurveyVersionDirectory, version.digest, replace=True)
+
+
+def survey_at(place: str) -> SurveyVersionDirectory:
+    """The survey version in a folder or at an address, whatever its name."""
+    return SurveyVersionDirectory(place.rstrip("/"), Path(place).name)
 
 
 @task(requests=TABLES)
@@ -51,16 +56,24 @@ def list_chunks(survey: SurveyVersion) -> list[SurveyChunk]:
     for digest in version.chunks:
         directory = new_directory("chunk")
         directory.mkdir()
-        shutil.copyfile(
-            version.directory / "chunks" / f"{digest}.parquet", directory / "chunk.parquet"
-        )
+        shutil.copyfile(version.chunk_file(digest), directory / "chunk.parquet")
         chunks.append(keep(directory, SurveyChunkDirectory, digest, replace=True))
     return chunks
 
 
-@task(requests=CUTOUTS, retries=RETRIES, cache=cached("cut_out_chunk", ignored=("ingest",)))
-def cut_out_chunk(chunk: SurveyChunk, config: CutoutConfig, ingest: IngestConfig) -> CutoutShard:
-    """Decode, cut and pack the images of one chunk; how they are read changes no result."""
+@task(
+    requests=CUTOUTS,
+    retries=RETRIES,
+    cache=cached("cut_out_chunk", ignored=("chunk", "ingest")),
+)
+def cut_out_chunk(
+    chunk: SurveyChunk, config: CutoutConfig, ingest: IngestConfig, chunk_digest: str
+) -> CutoutShard:
+    """Decode, cut and pack the images of one chunk; how they are read changes no result.
+
+    The key has the chunk's digest as a text: a chunk that a dynamic workflow hands on has lost
+    its hash on a cluster, and would be keyed on the address of the day.
+    """
     import pandas as pd
 
     from galaxyloop import cutouts
@@ -73,12 +86,54 @@ def cut_out_chunk(chunk: SurveyChunk, config: CutoutConfig, ingest: IngestConfig
 
 
 @task(requests=TABLES)
-def check_cutouts(
-    survey: SurveyVersion, shards: list[CutoutShard], config: IngestConfig
-) -> list[CutoutShard]:
-    """Let a survey's shards pass if few enough of its galaxies' images were rejected."""
-    from galaxyloop import cutouts
+def join_shards(
+    groups: list[list[CutoutShard | None]], reasons: list[list[str]]
+) -> tuple[list[CutoutShard | None], list[str]]:
+    """The groups of a survey's shards one after the other, and why some are missing."""
+    return sum(groups, []), sum(reasons, [])
 
-    alive = open_survey(survey).alive
-    cutouts.check_rejects(alive, open_shards(shards), config.max_image_reject_rate)
-    return shards
+
+@task(requests=TABLES)
+def check_cutouts(
+    survey: SurveyVersion,
+    shards: list[CutoutShard | None],
+    reasons: list[str],
+    config: IngestConfig,
+    allow_missing: bool = False,
+) -> tuple[list[CutoutShard], list[MissingChunk]]:
+    """Let a survey's shards pass if few enough chunks failed, and few enough images in the others.
+
+    No pixels are fetched for it.
+    """
+    from galaxyloop import cutouts
+    from galaxyloop.surveys.missing import CUTTING_OUT, check_missing, find_missing
+
+    version = open_survey(survey)
+    is_done = [shard is not None for shard in shards]
+    missing = find_missing(version, version.chunks, is_done, (CUTTING_OUT, reasons))
+    check_missing(missing, len(version.chunks), allow_missing)
+    present = [shard for shard in shards if shard is not None]
+    if present:
+        lost = {one.chunk for one in missing}
+        alive = version.alive_in(set(version.chunks) - lost)
+        indexes = open_indexes(present, survey).shards
+        cutouts.check_rejects(alive, indexes, config.max_image_reject_rate)
+    return present, missing
+
+
+@task(requests=TABLES, retries=RETRIES)
+def compact(survey: str, chunk_size: int, max_fill: float, apply: bool) -> str:
+    """Say what merging a survey version's small chunks would cost, and do it if asked to."""
+    from galaxyloop.publishing import SURVEY_SUMMARY, publish_tree
+    from galaxyloop.surveys.compaction import compact_survey, plan_compaction
+
+    with retrying_storage():
+        version = open_survey(survey_at(survey))
+        plan = plan_compaction(version, chunk_size, max_fill)
+        if not plan.chunks or not apply:
+            return plan.describe(version.n_galaxies)
+        directory = new_directory("survey")
+        compact_survey(version, plan, chunk_size, directory)
+        place = publish_tree(directory, survey.rstrip("/"), last=SURVEY_SUMMARY)
+    shutil.rmtree(directory.parent)
+    return f"{plan.describe(version.n_galaxies, is_done=True)}\nsurvey  {place}"

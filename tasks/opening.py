@@ -36,12 +36,12 @@ def open_indexes(
 
 
 def _open_index(shard: CutoutShardDirectory) -> CutoutShard:
-    """A shard of which two small files are here."""
+    """A shard of which all but the pixels are here."""
     access = FlyteContextManager.current_context().file_access
     directory = Path(shard.uri)
     if access.is_remote(shard.uri):
         directory = Path(access.get_random_local_directory()) / shard.digest
-        for name in ("shard.json", "index.parquet"):
+        for name in ("shard.json", "index.parquet", "rejects.parquet"):
             access.get_data(f"{shard.uri}/{name}", str(directory / name))
     summary = json.loads((directory / "shard.json").read_text())
     del summary["format"]

@@ -6,6 +6,7 @@ from flytekit import task
 
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import (
     Catalogue,
     CatalogueDirectory,
@@ -16,10 +17,19 @@ from schemas.artefacts import (
     SurveyVersion,
 )
 from schemas.model_version import ModelVersion
+from tasks.ingest import survey_at
 from tasks.lineage import code_version
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_shards, open_survey, prediction_files
-from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, TABLES, cached
+from tasks.resources import (
+    ACCELERATOR,
+    GPU_IMAGE,
+    NETWORK,
+    RETRIES,
+    TABLES,
+    cached,
+    retrying_storage,
+)
 
 
 @task(
@@ -28,15 +38,25 @@ from tasks.resources import ACCELERATOR, GPU_IMAGE, NETWORK, RETRIES, TABLES, ca
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("predict_shard"),
+    cache=cached("predict_shard", ignored=("checkpoints", "shard")),
 )
 def predict_shard(
-    checkpoint: Checkpoint,
+    checkpoints: list[Checkpoint],
     shard: CutoutShard,
     posterior: PosteriorConfig,
     information: InformationConfig,
+    digests: list[str],
 ) -> Prediction:
-    """Posterior summaries and information of every galaxy in a shard."""
+    """Posterior summaries and information of every galaxy in a shard, by one or more models.
+
+    Args:
+        checkpoints: members of the ensemble, with one tree and one image size.
+        shard: cutouts of one chunk.
+        posterior: dropout samples, augmentations, intervals.
+        information: volunteers expected.
+        digests: of the shard and of the checkpoints, which stand for them in the key: artefacts
+            that a dynamic workflow hands on have lost their hash on a cluster.
+    """
     from galaxyloop.checkpoint import load_checkpoint
     from galaxyloop.inference import predict_shard as predict
     from galaxyloop.judgement import check_file
@@ -46,27 +66,84 @@ def predict_shard(
     directory = new_directory("prediction")
     directory.mkdir()
     path = directory / "predictions.parquet"
-    model = load_checkpoint(checkpoint.download())
-    predict(model, open_shards([shard])[0], posterior, information, path)
-    check_file(path, model.tree, judge_predictions)
+    with retrying_storage():
+        models = [load_checkpoint(checkpoint.download()) for checkpoint in checkpoints]
+        predict(models, open_shards([shard])[0], posterior, information, path)
+    check_file(path, models[0].tree, judge_predictions)
     return keep(directory, PredictionDirectory, file_digest(path))
+
+
+@task(requests=TABLES)
+def join_predictions(
+    groups: list[list[Prediction | None]], reasons: list[list[str]]
+) -> tuple[list[Prediction | None], list[str]]:
+    """The groups of a survey's predictions one after the other, and why some are missing."""
+    return sum(groups, []), sum(reasons, [])
+
+
+@task(requests=TABLES)
+def check_predictions(
+    survey: SurveyVersion,
+    predictions: list[Prediction | None],
+    reasons: list[str],
+    missing: list[MissingChunk],
+    allow_missing: bool = False,
+) -> tuple[list[Prediction], list[MissingChunk]]:
+    """Let predictions pass if none of the survey's chunks failed, or if gaps were asked for.
+
+    Args:
+        survey: whose chunks they are of.
+        predictions: of each chunk that was cut out.
+        reasons: why some are missing.
+        missing: chunks that were not cut out.
+        allow_missing: whether to go on with a part of the survey.
+    """
+    from galaxyloop.surveys.missing import PREDICTION, check_missing, find_missing
+
+    version = open_survey(survey)
+    lost = {one.chunk for one in missing}
+    tried = [chunk for chunk in version.chunks if chunk not in lost]
+    is_done = [prediction is not None for prediction in predictions]
+    all_missing = [*missing, *find_missing(version, tried, is_done, (PREDICTION, reasons))]
+    check_missing(all_missing, len(version.chunks), allow_missing)
+    return [prediction for prediction in predictions if prediction is not None], all_missing
 
 
 @task(requests=TABLES)
 def build_catalogue(
     survey: SurveyVersion,
     predictions: list[Prediction],
-    checkpoint: Checkpoint,
-    model: ModelVersion,
+    missing: list[MissingChunk],
+    checkpoints: list[Checkpoint],
+    models: list[ModelVersion],
+    posterior: PosteriorConfig,
+    before: str = "",
 ) -> Catalogue:
-    """Put the predictions together; the footer says which model, survey and code made them."""
+    """Put the predictions together; the footer says which models, survey and code made them.
+
+    Never cached: one with gaps would be taken for whole.
+
+    Args:
+        survey: whose galaxies they are.
+        predictions: of its chunks, less the missing ones.
+        missing: chunks without predictions.
+        checkpoints: of the models, in their order.
+        models: their names and versions.
+        posterior: the settings they were predicted with.
+        before: address of the survey version of the catalogue before; empty without one.
+    """
     from galaxyloop.catalogue import CatalogueProvenance, write_catalogue
+    from galaxyloop.catalogue.changes import CHANGE_SCHEMA, list_changes
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_file
-    from galaxyloop.storage import file_digest
+    from galaxyloop.storage import file_digest, write_table
+    from galaxyloop.surveys.missing import tabulate_missing
     from schemas.catalogue import judge_catalogue
 
-    tree = load_checkpoint_tree(checkpoint.download())
+    tree = load_checkpoint_tree(checkpoints[0].download())
+    version = open_survey(survey)
+    former = open_survey(survey_at(before)) if before else None
+    model = models[0]
     provenance = CatalogueProvenance(
         model_name=model.name,
         model_version=model.version,
@@ -75,12 +152,20 @@ def build_catalogue(
         code_version=code_version(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         survey_digest=survey.digest,
+        members="; ".join(f"{m.name}/{m.version} {m.checkpoint_digest}" for m in models[1:]),
+        posterior=f"{posterior.n_samples} samples x {posterior.n_augmentations} views, "
+        f"precision {posterior.precision}",
+        n_missing=sum(one.n_galaxies for one in missing),
+        previous=former.digest if former else "",
     )
     directory = new_directory("catalogue")
     directory.mkdir()
     path = directory / "catalogue.parquet"
-    version = open_survey(survey)
-    positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
-    write_catalogue(prediction_files(predictions), tree, version.alive, provenance, path, positions)
+    lost = {one.chunk for one in missing}
+    chunks = [version.chunk_file(chunk) for chunk in version.chunks if chunk not in lost]
+    write_catalogue(prediction_files(predictions), tree, provenance, path, chunks)
     check_file(path, tree, judge_catalogue)
+    write_table(list_changes(former, version), CHANGE_SCHEMA, directory / "changes.parquet")
+    if missing:
+        tabulate_missing(version, missing).to_parquet(directory / "missing.parquet", index=False)
     return keep(directory, CatalogueDirectory, file_digest(path))

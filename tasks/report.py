@@ -61,17 +61,6 @@ def write_report(
 
 
 @task(requests=TABLES, retries=RETRIES)
-def publish_catalogue(output: str, catalogue: Catalogue) -> str:
-    """Put a catalogue where it was asked for; returns its place."""
-    from galaxyloop.storage import publish_file
-
-    with retrying_storage():
-        return publish_file(
-            catalogue.download() / "catalogue.parquet", f"{output.rstrip('/')}/catalogue.parquet"
-        )
-
-
-@task(requests=TABLES, retries=RETRIES)
 def publish(
     output: str,
     catalogue: Catalogue,

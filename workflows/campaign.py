@@ -14,12 +14,12 @@ from schemas.artefacts import CutoutShard, Evaluation, SurveyVersion, VoteTable
 from schemas.splits import KeyedSplits
 from tasks.acquire import rank_galaxies
 from tasks.checks import check_round
-from tasks.predict import build_catalogue
+from tasks.predict import build_catalogue, check_predictions
 from tasks.registry import attach_report, register_model
 from tasks.report import publish, write_report
 from tasks.votes import hold_out_fold, read_votes, split_galaxies
-from workflows.catalogue import predict_shards
 from workflows.ingest import ingest_survey
+from workflows.predict import predict_shards
 from workflows.pretrain import train_and_evaluate
 
 
@@ -122,11 +122,20 @@ def campaign_round(
         metrics=metrics,
     )
     model = register_model(run_id=run_id, name=model_name, alias="champion")
-    predictions = predict_shards(
-        checkpoint=checkpoint, shards=shards, posterior=posterior, information=information
+    predicted, reasons = predict_shards(
+        checkpoints=[checkpoint], shards=shards, posterior=posterior, information=information
+    )
+    predictions, missing = check_predictions(
+        survey=survey, predictions=predicted, reasons=reasons, missing=[]
     )
     catalogue = build_catalogue(
-        survey=survey, predictions=predictions, checkpoint=checkpoint, model=model
+        survey=survey,
+        predictions=predictions,
+        missing=missing,
+        checkpoints=[checkpoint],
+        models=[model],
+        posterior=posterior,
+        before=previous,
     )
     ranked = rank_galaxies(
         survey=survey,

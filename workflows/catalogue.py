@@ -1,66 +1,131 @@
-"""Catalogues: a registered model's posterior of every galaxy in a survey."""
+"""Catalogues: registered models' posterior of every galaxy in a survey, kept up to date."""
 
 from flytekit import dynamic, workflow
 
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.publishing import CatalogueRecord
 from galaxyloop.surveys import IngestConfig
-from schemas.artefacts import Catalogue, Checkpoint, CutoutShard, Prediction
+from schemas.artefacts import Checkpoint, SurveyVersion
+from schemas.model_version import ModelVersion
 from tasks import predict
-from tasks.registry import resolve_model
-from tasks.report import publish_catalogue
-from workflows.ingest import ingest_survey
+from tasks.catalogue import check_catalogue, find_standing, publish_catalogue
+from tasks.ingest import check_cutouts, list_chunks, read_survey
+from tasks.registry import resolve_models
+from workflows.ingest import cut_out_chunks
+from workflows.predict import predict_shards
 
 
 @dynamic
-def predict_shards(
-    checkpoint: Checkpoint,
-    shards: list[CutoutShard],
+def make_catalogue(
+    standing: str,
+    record: CatalogueRecord,
+    survey: SurveyVersion,
+    checkpoints: list[Checkpoint],
+    models: list[ModelVersion],
+    output: str,
+    before: str,
+    ingest: IngestConfig,
+    cutouts: CutoutConfig,
     posterior: PosteriorConfig,
     information: InformationConfig,
-) -> list[Prediction]:
-    """Predict every shard; those predicted before by this checkpoint are cache hits."""
-    return [
-        predict.predict_shard(
-            checkpoint=checkpoint, shard=shard, posterior=posterior, information=information
-        )
-        for shard in shards
-    ]
+    allow_missing: bool,
+) -> str:
+    """Cut out and predict what was not before, and publish the catalogue; nothing if one stands."""
+    if standing:
+        return standing
+    chunks = list_chunks(survey=survey)
+    found, why_no_shard = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
+    shards, not_cut_out = check_cutouts(
+        survey=survey,
+        shards=found,
+        reasons=why_no_shard,
+        config=ingest,
+        allow_missing=allow_missing,
+    )
+    predicted, why_no_prediction = predict_shards(
+        checkpoints=checkpoints, shards=shards, posterior=posterior, information=information
+    )
+    predictions, missing = predict.check_predictions(
+        survey=survey,
+        predictions=predicted,
+        reasons=why_no_prediction,
+        missing=not_cut_out,
+        allow_missing=allow_missing,
+    )
+    catalogue = predict.build_catalogue(
+        survey=survey,
+        predictions=predictions,
+        missing=missing,
+        checkpoints=checkpoints,
+        models=models,
+        posterior=posterior,
+        before=before,
+    )
+    return publish_catalogue(
+        output=output, catalogue=catalogue, survey=survey, missing=missing, record=record
+    )
 
 
 @workflow
 def build_catalogue(
     manifest: str,
     model: str = "galaxyloop@champion",
+    further_models: list[str] = [],  # noqa: B006 - Flyte takes no other default of a list
     output: str = "catalogue",
     ingest: IngestConfig = IngestConfig(),
     cutouts: CutoutConfig = CutoutConfig(),
     posterior: PosteriorConfig = PosteriorConfig(),
     information: InformationConfig = InformationConfig(),
     previous: str = "",
+    allow_missing: bool = False,
 ) -> str:
-    """Make the catalogue of a survey with a registered model.
+    """Make the catalogue of a survey, or bring it up to date: only what is new is predicted.
 
     Args:
         manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         model: registered model as name@alias or name/version.
-        output: folder or address that receives catalogue.parquet.
+        further_models: more of them, of the same campaign; all together make one ensemble.
+        output: folder or address that receives catalogue.parquet and what belongs to it.
         ingest: how the manifest is read and cut into chunks.
         cutouts: how images become cutouts; the size must be the model's.
-        posterior: dropout samples and intervals.
+        posterior: dropout samples, augmentations and intervals.
         information: volunteers expected, for the information each galaxy would give.
-        previous: directory of the survey version this one grows from; empty for a new survey.
+        previous: directory of the survey version this one grows from; empty for the one beside
+            the catalogue that stands at the output, if there is one.
+        allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
     """
-    checkpoint, version = resolve_model(model=model)
-    survey, shards = ingest_survey(
-        manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
+    checkpoints, models = resolve_models(model=model, further_models=further_models)
+    checked, before = check_catalogue(
+        manifest=manifest,
+        checkpoints=checkpoints,
+        cutouts=cutouts,
+        output=output,
+        previous=previous,
     )
-    predictions = predict_shards(
-        checkpoint=checkpoint, shards=shards, posterior=posterior, information=information
+    survey = read_survey(manifest=checked, config=ingest, previous=before)
+    standing, record = find_standing(
+        output=output,
+        survey=survey,
+        checkpoints=checkpoints,
+        models=models,
+        cutouts=cutouts,
+        posterior=posterior,
+        information=information,
     )
-    catalogue: Catalogue = predict.build_catalogue(
-        survey=survey, predictions=predictions, checkpoint=checkpoint, model=version
+    told: str = make_catalogue(
+        standing=standing,
+        record=record,
+        survey=survey,
+        checkpoints=checkpoints,
+        models=models,
+        output=output,
+        before=before,
+        ingest=ingest,
+        cutouts=cutouts,
+        posterior=posterior,
+        information=information,
+        allow_missing=allow_missing,
     )
-    place: str = publish_catalogue(output=output, catalogue=catalogue)
-    return place
+    return told

@@ -1,19 +1,52 @@
 """Survey ingestion: from a manifest to packed cutouts, one cached task a chunk."""
 
+from typing import Any
+
 from flytekit import dynamic, workflow
 
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import CutoutShard, SurveyChunk, SurveyVersion
-from tasks.ingest import check_cutouts, cut_out_chunk, list_chunks, read_survey
+from tasks.ingest import (
+    check_cutouts,
+    compact,
+    cut_out_chunk,
+    join_shards,
+    list_chunks,
+    read_survey,
+)
+
+from workflows.fan_out import GROUP, fan_out, in_groups
+
+
+def _cut_out(
+    chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig
+) -> tuple[Any, list[str]]:
+    """One task a chunk."""
+    items = {"chunk": chunks, "chunk_digest": [chunk.digest for chunk in chunks]}
+    return fan_out(cut_out_chunk, items, {"config": cutouts, "ingest": ingest})
+
+
+@dynamic
+def cut_out_group(
+    chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig
+) -> tuple[list[CutoutShard | None], list[str]]:
+    """Cut out some chunks; those cut out before are cache hits. Says why a shard is missing."""
+    return _cut_out(chunks, cutouts, ingest)
 
 
 @dynamic
 def cut_out_chunks(
-    chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig
-) -> list[CutoutShard]:
-    """Cut out every chunk; those cut out before are cache hits."""
-    return [cut_out_chunk(chunk=chunk, config=cutouts, ingest=ingest) for chunk in chunks]
+    chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig, group: int = GROUP
+) -> tuple[list[CutoutShard | None], list[str]]:
+    """As ``cut_out_group``, for any number of chunks: nested in groups of at most ``group``."""
+    if len(chunks) <= group:
+        return _cut_out(chunks, cutouts, ingest)
+    parts = [
+        cut_out_group(chunks=part, cutouts=cutouts, ingest=ingest)
+        for part in in_groups(chunks, group)
+    ]
+    return join_shards(groups=[part[0] for part in parts], reasons=[part[1] for part in parts])
 
 
 @workflow
@@ -33,5 +66,22 @@ def ingest_survey(
     """
     survey = read_survey(manifest=manifest, config=ingest, previous=previous)
     chunks = list_chunks(survey=survey)
-    shards = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
-    return survey, check_cutouts(survey=survey, shards=shards, config=ingest)
+    found, reasons = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
+    shards, _ = check_cutouts(survey=survey, shards=found, reasons=reasons, config=ingest)
+    return survey, shards
+
+
+@workflow
+def compact_survey(
+    survey: str, chunk_size: int = 10_000, max_fill: float = 0.5, apply: bool = False
+) -> str:
+    """Merge the small chunks of a survey version; says what that costs before it is done.
+
+    Args:
+        survey: folder or address of the version, such as the folder survey beside a catalogue.
+        chunk_size: most galaxies in a chunk, as in the survey's ingest settings.
+        max_fill: a chunk is small with at most this share of chunk_size living galaxies.
+        apply: write the merged version in the place of the old one; else only say the cost.
+    """
+    told: str = compact(survey=survey, chunk_size=chunk_size, max_fill=max_fill, apply=apply)
+    return told

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +56,20 @@ def version_survey(
     rejects = pd.DataFrame(columns=REJECT_COLUMNS) if rejects is None else rejects
     digests = fingerprint_images(galaxies["image_uri"].tolist(), config)
     galaxies = galaxies.assign(group_id=_groups(galaxies, config, previous))
-    growth = _grow(galaxies.assign(image_digest=digests), config.chunk_size, previous)
+    growth = grow(galaxies.assign(image_digest=digests), config.chunk_size, previous)
     n_read = len(galaxies) + len(rejects) if n_read is None else n_read
-    summary = _summary(growth, config.survey, n_read, len(rejects))
+    summary = summarise(growth, config.survey, n_read, len(rejects))
+    return write_version(growth, summary, rejects, previous, directory)
+
+
+def write_version(
+    growth: "Growth",
+    summary: dict[str, object],
+    rejects: pd.DataFrame,
+    previous: SurveyVersion | None,
+    directory: Path,
+) -> SurveyVersion:
+    """Write a version's files; the directory appears complete or not at all."""
     with whole_directory(directory) as draft:
         _write_chunks(growth, previous, draft / "chunks")
         write_table(growth.galaxies, GALAXY_SCHEMA, draft / "galaxies.parquet")
@@ -78,7 +89,7 @@ def _groups(
 
 
 @dataclass(frozen=True)
-class _Growth:
+class Growth:
     """What is where in a new version."""
 
     galaxies: pd.DataFrame
@@ -88,14 +99,27 @@ class _Growth:
     """The previous version and the counts of what changed since."""
 
 
-def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | None) -> _Growth:
-    """Give every galaxy its chunk, the old one if its image is the same."""
+def grow(
+    galaxies: pd.DataFrame,
+    chunk_size: int,
+    previous: SurveyVersion | None,
+    dissolved: Collection[str] = (),
+) -> Growth:
+    """Give every galaxy its chunk, the old one if its image is the same.
+
+    Args:
+        galaxies: with ``image_digest``, one row an id.
+        chunk_size: most galaxies in a new chunk.
+        previous: the version to grow from, if any.
+        dissolved: chunks of it whose galaxies all go to new chunks.
+    """
     galaxies = galaxies.assign(healpix_29=_cells(galaxies))
     galaxies = galaxies.sort_values("id_str", ignore_index=True)
     before = _before(galaxies["id_str"], previous)
     is_known = before["chunk"].notna()
     is_same = is_known & (before["image_digest"] == galaxies["image_digest"])
-    place, new_chunks = _form_chunks(galaxies, before["chunk"].where(is_same), chunk_size)
+    stays = is_same & ~before["chunk"].isin(dissolved)
+    place, new_chunks = _form_chunks(galaxies, before["chunk"].where(stays), chunk_size)
     living = set(place) - set(new_chunks)
     old_chunks = [digest for digest in previous.chunks if digest in living] if previous else []
     chunks = [*old_chunks, *new_chunks]
@@ -106,10 +130,10 @@ def _grow(galaxies: pd.DataFrame, chunk_size: int, previous: SurveyVersion | Non
         "n_changed": int((is_known & ~is_same).sum()),
         "n_removed": (previous.n_galaxies if previous else 0) - int(is_known.sum()),
     }
-    return _Growth(galaxies, chunks, new_chunks, origin)
+    return Growth(galaxies, chunks, new_chunks, origin)
 
 
-def _summary(growth: _Growth, name: str, n_read: int, n_rejected: int) -> dict[str, object]:
+def summarise(growth: Growth, name: str, n_read: int, n_rejected: int) -> dict[str, object]:
     """What ``survey.json`` tells of a version."""
     return {
         "format": FORMAT,
@@ -123,7 +147,7 @@ def _summary(growth: _Growth, name: str, n_read: int, n_rejected: int) -> dict[s
     }
 
 
-def _write_chunks(growth: _Growth, previous: SurveyVersion | None, folder: Path) -> None:
+def _write_chunks(growth: Growth, previous: SurveyVersion | None, folder: Path) -> None:
     """Write new chunks, and old ones with today's location, position and group of the living."""
     folder.mkdir()
     places = growth.galaxies.groupby("chunk").indices

@@ -1,12 +1,15 @@
 """Versions of a survey as they lie on disk."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 
 from galaxyloop.errors import ManifestError
 from galaxyloop.surveys.manifest import REJECT_COLUMNS
@@ -89,6 +92,22 @@ class SurveyVersion:
         """The fingerprint of each galaxy's image in this version, by id."""
         return dict(zip(self.galaxies["id_str"], self.galaxies["image_digest"], strict=True))
 
+    def alive_in(self, chunks: Collection[str]) -> dict[str, str]:
+        """As ``alive``, of the galaxies of some chunks."""
+        places = [place for place, chunk in enumerate(self.chunks) if chunk in chunks]
+        rows = self.galaxies[self.galaxies["chunk"].isin(places)]
+        return dict(zip(rows["id_str"], rows["image_digest"], strict=True))
+
+    def count_galaxies(self) -> dict[str, int]:
+        """How many galaxies of this version each chunk holds, oldest chunk first."""
+        file = pyarrow.parquet.read_table(self.directory / "galaxies.parquet", columns=["chunk"])
+        counts = np.bincount(file.column("chunk").to_numpy(), minlength=len(self.chunks))
+        return dict(zip(self.chunks, map(int, counts), strict=True))
+
+    def chunk_file(self, digest: str) -> Path:
+        """The table of one chunk."""
+        return self.directory / "chunks" / f"{digest}.parquet"
+
     def read_chunk(self, digest: str) -> pd.DataFrame:
         """The rows of one chunk; those that have died since have ``is_alive`` False."""
-        return pd.read_parquet(self.directory / "chunks" / f"{digest}.parquet")
+        return pd.read_parquet(self.chunk_file(digest))

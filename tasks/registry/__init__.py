@@ -1,7 +1,13 @@
 """MLflow: runs, metrics, artifacts and the model registry. Nothing here is ever cached."""
 
 from tasks.registry.runs import log_finetuning, log_pretraining, log_training
-from tasks.registry.versions import attach_report, register_model, resolve_model, resolve_start
+from tasks.registry.versions import (
+    attach_report,
+    register_model,
+    resolve_model,
+    resolve_models,
+    resolve_start,
+)
 
 __all__ = [
     "attach_report",
@@ -10,5 +16,6 @@ __all__ = [
     "log_training",
     "register_model",
     "resolve_model",
+    "resolve_models",
     "resolve_start",
 ]

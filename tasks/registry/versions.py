@@ -81,6 +81,32 @@ def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
 
 
 @task(requests=TABLES, retries=RETRIES)
+def resolve_models(
+    model: str, further_models: list[str]
+) -> tuple[list[Checkpoint], list[ModelVersion]]:
+    """As ``resolve_model``, for the members of an ensemble; each counts once.
+
+    Raises:
+        RegistryError: two names stand for the same weights.
+    """
+    client = open_client()
+    checkpoints, versions = [], []
+    for name in (model, *further_models):
+        checkpoint, version = _download(client, name)
+        if checkpoint.digest in [other.digest for other in checkpoints]:
+            raise RegistryError(
+                f"'{name}' has the same weights as another of the models ({version.name} version "
+                f"{version.version}); name each member of an ensemble once"
+            )
+        checkpoints.append(checkpoint)
+        digest, run_id = checkpoint.digest, version.run_id
+        versions.append(
+            ModelVersion(version.name, str(version.version), digest, run_id, address_of(client))
+        )
+    return checkpoints, versions
+
+
+@task(requests=TABLES, retries=RETRIES)
 def attach_report(model: ModelVersion, report: Report) -> str:
     """Put the report beside the training it reports on; returns the run's id."""
     open_client().log_artifact(model.run_id, str(report.download() / "report.html"), "report")

@@ -1,0 +1,145 @@
+"""A catalogue in its place: whether what stands there will do, and what is put there if not."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flytekit import task
+
+from galaxyloop.acquisition import InformationConfig
+from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.publishing import CatalogueRecord
+from galaxyloop.surveys.missing import MissingChunk
+from schemas.artefacts import Catalogue, Checkpoint, SurveyVersion
+from schemas.model_version import ModelVersion
+from tasks.local_run import is_in_pod
+from tasks.opening import open_survey
+from tasks.resources import CODE_VERSIONS, RETRIES, TABLES, retrying_storage
+
+if TYPE_CHECKING:
+    from galaxyloop.surveys import SurveyVersion as Version
+
+
+@task(requests=TABLES, retries=RETRIES)
+def check_catalogue(
+    manifest: str, checkpoints: list[Checkpoint], cutouts: CutoutConfig, output: str, previous: str
+) -> tuple[str, str]:
+    """Refuse before an image is read what would fail after; find the version to grow from.
+
+    Returns:
+        The manifest, and the address of the previous survey version: the one asked for, else the
+        one beside the catalogue that stands at the output; empty if there is none.
+    """
+    from galaxyloop.checkpoint import check_size, load_checkpoint
+    from galaxyloop.errors import CheckpointError
+    from galaxyloop.outputs import check_output
+    from galaxyloop.publishing import find_survey
+
+    check_output(output, must_be_remote=is_in_pod())
+    trees = []
+    for checkpoint in checkpoints:
+        model = load_checkpoint(checkpoint.download())
+        check_size(model, cutouts.image_size_px)
+        trees.append(model.tree)
+    if any(tree.to_json() != trees[0].to_json() for tree in trees):
+        names = ", ".join(tree.name for tree in trees)
+        raise CheckpointError(
+            f"models of one catalogue must answer the same questions, got the trees {names}; "
+            "name only models of one campaign in further_models"
+        )
+    with retrying_storage():
+        return manifest, previous or find_survey(output)
+
+
+@task(requests=TABLES, retries=RETRIES)
+def find_standing(
+    output: str,
+    survey: SurveyVersion,
+    checkpoints: list[Checkpoint],
+    models: list[ModelVersion],
+    cutouts: CutoutConfig,
+    posterior: PosteriorConfig,
+    information: InformationConfig,
+) -> tuple[str, CatalogueRecord]:
+    """Whether the catalogue at the output is what would be made: says so, or nothing.
+
+    Returns:
+        Why there is nothing to do, empty if there is; and the record of what is wanted.
+    """
+    from galaxyloop import publishing
+
+    settings = {
+        "cutouts": cutouts.to_dict(),
+        "posterior": posterior.to_dict(),
+        "information": information.to_dict(),
+        "code": {name: CODE_VERSIONS[name] for name in ("cut_out_chunk", "predict_shard")},
+    }
+    wanted = CatalogueRecord(
+        survey_digest=survey.digest,
+        checkpoint_digests=[checkpoint.digest for checkpoint in checkpoints],
+        settings=json.dumps(settings, sort_keys=True),
+        models=[f"{model.name} version {model.version}" for model in models],
+    )
+    with retrying_storage():
+        found = publishing.find_standing(output, wanted)
+    if found is None:
+        return "", wanted
+    return (
+        f"nothing to do: the catalogue of {found.date} stands and nothing was written\n"
+        f"catalogue  {output.rstrip('/')}/{publishing.CATALOGUE} ({found.n_galaxies} galaxies)\n"
+        f"survey     no galaxy was added, changed or removed (version {survey.digest[:12]})\n"
+        f"model      {', '.join(found.models)}, with the same settings"
+    ), wanted
+
+
+@task(requests=TABLES, retries=RETRIES)
+def publish_catalogue(
+    output: str,
+    catalogue: Catalogue,
+    survey: SurveyVersion,
+    missing: list[MissingChunk],
+    record: CatalogueRecord,
+) -> str:
+    """Put a catalogue, its products and its survey version where they were asked for."""
+    import dataclasses
+
+    import pyarrow.parquet as pq
+
+    from galaxyloop import publishing
+    from galaxyloop.catalogue import read_catalogue_provenance
+
+    directory = catalogue.download()
+    path = directory / publishing.CATALOGUE
+    complete = dataclasses.replace(
+        record,
+        date=read_catalogue_provenance(path).date,
+        n_galaxies=int(pq.read_metadata(path).num_rows),
+        n_missing=sum(chunk.n_galaxies for chunk in missing),
+    )
+    with retrying_storage():
+        place = publishing.publish_products(directory, survey.download(), output, complete)
+    return _say(place, complete, missing, open_survey(survey))
+
+
+def _say(
+    place: str,
+    record: CatalogueRecord,
+    missing: list[MissingChunk],
+    survey: "Version",
+) -> str:
+    """Where the catalogue is, what is new in it and what is not in it."""
+    lines = [
+        f"catalogue  {place} ({record.n_galaxies} of {survey.n_galaxies} galaxies)",
+        f"survey     {survey.n_added} galaxies added, {survey.n_changed} changed, "
+        f"{survey.n_removed} removed (version {survey.digest[:12]})",
+        f"model      {', '.join(record.models)}",
+    ]
+    if missing:
+        lines.append(
+            f"MISSING    {record.n_missing} galaxies of {len(missing)} chunks that failed; "
+            f"{Path(place).name} says so in its footer, missing.parquet lists them; run again to "
+            "do these chunks alone"
+        )
+        lines += [f"  chunk {one.chunk[:12]}, {one.step}: {one.reason}" for one in missing[:3]]
+    return "\n".join(lines)

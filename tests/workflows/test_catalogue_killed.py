@@ -1,0 +1,62 @@
+"""A catalogue whose process was killed in the middle of a shard."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.workflows.place import PROJECT
+from tests.workflows.survey_night import Night, counting_encoder, open_night
+
+pytestmark = pytest.mark.slow
+
+N_GALAXIES, KILL_AFTER = 60, 30
+BUILD = """
+import sys
+from pathlib import Path
+from tests.workflows.survey_night import counting_encoder, open_night
+with open_night(Path(sys.argv[1])) as night, counting_encoder(int(sys.argv[2])):
+    night.build(posterior=night.posterior(batch_size=4))
+"""
+
+
+def start_survey(root: Path) -> Night:
+    root.mkdir()
+    with open_night(root) as night:
+        night.register(1)
+        night.add(range(N_GALAXIES))
+    return night
+
+
+def build_until_killed(night: Night) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BUILD, str(night.root), str(KILL_AFTER)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
+
+
+def row_groups(path: Path) -> list[object]:
+    with pq.ParquetFile(path) as file:
+        return [file.read_row_group(group) for group in range(file.metadata.num_row_groups)]
+
+
+def test_build_catalogue__killed_in_a_shard_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    killed, whole = start_survey(tmp_path / "killed"), start_survey(tmp_path / "whole")
+    done = build_until_killed(killed)
+    assert done.returncode == -9, done.stdout + done.stderr
+    assert not (killed.root / "catalogue").exists()
+    # One shard of twenty was finished, and the second one begun.
+    assert len(killed.kept("prediction")) == 1
+    assert not list((killed.root / "store" / "prediction").rglob("*.partial"))
+    for night, n_left in ((killed, 40), (whole, 60)):
+        with open_night(night.root) as opened, counting_encoder() as batches:
+            opened.positions.update(night.positions)
+            opened.build(posterior=opened.posterior(batch_size=4))
+        assert sum(batches) == n_left
+    # A prediction is named by the digest of its bytes.
+    assert killed.kept("prediction") == whole.kept("prediction")
+    assert len(whole.kept("prediction")) == 3
+    files = [night.root / "catalogue" / "catalogue.parquet" for night in (killed, whole)]
+    first, second = map(row_groups, files)
+    assert first == second
+    assert sum(group.num_rows for group in first) == N_GALAXIES
