@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ import pyarrow.parquet
 from jaxtyping import Integer, UInt8
 
 from galaxyloop.errors import ShardError
+from galaxyloop.shard_summary import SHARD_FORMAT, ShardSummary
 from galaxyloop.storage import file_digest, write_table
 
-_FORMAT = 2
+__all__ = ["CutoutCollection", "CutoutShard", "CutoutWriter", "ShardSummary"]
+
 _TEXT = pa.string()
 _INDEX_SCHEMA = pa.schema(
     {
@@ -42,23 +44,6 @@ _REJECT_SCHEMA = pa.schema(
     }
 )
 _FILES = ("cutouts.npy", "index.parquet", "rejects.parquet")
-
-
-@dataclass(frozen=True)
-class ShardSummary:
-    """What became of the rows of a chunk: ``n_read = n_galaxies + n_rejected``."""
-
-    n_read: int
-    n_galaxies: int
-    n_rejected: int
-    image_size_px: int
-    digest: str
-    """SHA-256 over the config, each galaxy's id, fingerprint, group and pixels, and each reject's
-    row, id, fingerprint, column and reason; not over any location."""
-    sha256: dict[str, str]
-    """Of each file, by name."""
-    config: dict[str, Any]
-    """Settings that the pixels depend on."""
 
 
 class CutoutWriter:
@@ -117,7 +102,7 @@ class CutoutWriter:
             sha256={name: file_digest(self.directory / name) for name in _FILES},
             config=self.config,
         )
-        text = json.dumps({"format": _FORMAT, **asdict(summary)}, indent=1, sort_keys=True)
+        text = json.dumps({"format": SHARD_FORMAT, **asdict(summary)}, indent=1, sort_keys=True)
         (self.directory / "shard.json").write_text(text + "\n")
         return summary
 
@@ -151,17 +136,12 @@ class CutoutShard:
         """
         directory = Path(directory)
         try:
-            content = json.loads((directory / "shard.json").read_text())
-            found_format = content.pop("format")
-            if found_format != _FORMAT:
-                raise ShardError(f"{directory} is a shard of format {found_format}, not {_FORMAT}")
-            shard = cls(directory, ShardSummary(**content))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, ShardError):
-                raise
+            text = (directory / "shard.json").read_bytes()
+        except OSError as error:
             raise ShardError(
                 f"{directory} is no cutout shard: {error}; cut it out again"
             ) from error
+        shard = cls(directory, ShardSummary.read(text, directory))
         shard._check_files(verify)
         return shard
 
@@ -174,6 +154,22 @@ class CutoutShard:
     def index(self) -> pd.DataFrame:
         """One row a cutout, in the order of ``images``."""
         return pd.read_parquet(self.directory / "index.parquet")
+
+    def batches(self, batch_size: int) -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
+        """The cutouts in order, mapped and not read; each batch is unmapped when it is dropped.
+
+        So the pages of a whole shard are never in memory together.
+        """
+        n_galaxies, side = self.summary.n_galaxies, self.summary.image_size_px
+        path, header = self.directory / "cutouts.npy", self.images.offset
+        for first in range(0, n_galaxies, batch_size):
+            shape = (min(batch_size, n_galaxies - first), side, side, 3)
+            offset = header + first * side * side * 3
+            yield np.memmap(path, np.uint8, "r", offset, shape)
+
+    def open_index(self) -> pa.parquet.ParquetFile:
+        """The index's file, to be read piece by piece and closed."""
+        return pa.parquet.ParquetFile(self.directory / "index.parquet")
 
     @property
     def rejects(self) -> pd.DataFrame:

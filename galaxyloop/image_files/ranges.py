@@ -42,21 +42,25 @@ def plan_pieces(
 
 
 class RangedFile:
-    """A file to be read forward, of which pieces are fetched one ahead.
+    """A file to be read forward, of which pieces are fetched ahead.
 
-    Holds the piece being read and the next one. What lies in no piece is fetched as it is asked
-    for.
+    Holds the piece being read and those being fetched. What lies in no piece is fetched as it is
+    asked for.
 
     Args:
         fetch: gives a range of the file.
         size: of the file [bytes].
         pieces: what will be read, in order, none over another.
+        n_ahead: pieces under way beside the one being read.
     """
 
     closed = False
 
-    def __init__(self, fetch: FetchRange, size: int, pieces: Sequence[ByteRange] = ()) -> None:
+    def __init__(
+        self, fetch: FetchRange, size: int, pieces: Sequence[ByteRange] = (), n_ahead: int = 1
+    ) -> None:
         """Fetch nothing yet."""
+        self.n_ahead = n_ahead
         self.fetch = fetch
         self.size = size
         self.pieces = list(pieces)
@@ -110,10 +114,10 @@ class RangedFile:
         return self.fetch(start, stop)
 
     def _piece(self, i: int) -> bytes:
-        """A piece, while the next one is under way."""
+        """A piece, while the next ones are under way."""
         for j in [held for held in self._held if held < i]:
             del self._held[j]
-        for j in range(i, min(i + 2, len(self.pieces))):
+        for j in range(i, min(i + 1 + self.n_ahead, len(self.pieces))):
             if j not in self._held:
                 self._held[j] = _Fetch(self.fetch, self.pieces[j])
         return self._held[i].result()

@@ -1,6 +1,8 @@
-"""Posterior samples of the concentrations: the encoder once a batch, the head once a sample."""
+"""Posterior samples of the concentrations: the encoder once a view, the head once a sample."""
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import numpy as np
@@ -8,9 +10,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from galaxyloop.encoding import Encode, encoding, turned
+from galaxyloop.feeding import ImageBatch, feed, slices
 from galaxyloop.posterior.config import PosteriorConfig
-
-ImageBatch = UInt8[np.ndarray, "galaxy y x band"]
 
 
 class VoteHeadLike(Protocol):
@@ -54,61 +56,98 @@ def dropout_masks(
     return is_kept.to(torch.float32) / (1 - dropout_rate)
 
 
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Galaxies that went through the encoders together."""
+
+    pixels: UInt8[Tensor, "galaxy y x band"]
+    """As they were read, on the device."""
+    features: tuple[Float[Tensor, "view galaxy feature"], ...]
+    """Of each member; the first view is the image as it is."""
+
+
 def predict_concentrations(
-    model: nn.Module,
+    model: nn.Module | Sequence[nn.Module],
     images: ImageBatch | Iterable[ImageBatch],
     config: PosteriorConfig,
-) -> Float[Tensor, "sample galaxy answer"]:
-    """Dirichlet concentrations of every galaxy under every dropout mask, on the CPU.
+) -> Float[Tensor, "component galaxy answer"]:
+    """Dirichlet concentrations under every member, view and dropout mask, on the CPU.
 
-    The encoder runs once on each batch; only the head, one linear layer, runs once a sample.
+    The encoder runs once on each view of a batch; only the head, one linear layer, runs once a
+    sample. All components weigh the same in the posterior.
 
     Args:
-        model: a network with ``features`` and ``head`` (see ``VotePredictor``);
+        model: a network with ``features`` and ``head`` (see ``VotePredictor``), or several;
             it runs in evaluation mode and goes back to the mode it had.
         images: one array, cut into batches here, or batches as they come.
-        config: samples, seed and precision.
+        config: samples, views, seed and precision.
+
+    Returns:
+        Components in order of member, then view, then sample.
 
     Raises:
         ValueError: there are no images.
     """
-    batches = _batches(images, config.batch_size) if isinstance(images, np.ndarray) else images
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            parts = list(_predict_batches(model, batches, config))
-    finally:
-        model.train(was_training)
+    members = [model] if isinstance(model, nn.Module) else list(model)
+    batches = slices(images, config.batch_size) if isinstance(images, np.ndarray) else images
+    samplers = [PosteriorSampler(member, config) for member in members]
+    parts = []
+    for batch in encode_views(members, batches, config):
+        pairs = zip(samplers, batch.features, strict=True)
+        parts.append(torch.cat([sampler(features) for sampler, features in pairs]).cpu())
     if not parts:
         raise ValueError("predict_concentrations needs at least one image, got none")
     return torch.cat(parts, dim=1)
 
 
-def _predict_batches(
-    model: nn.Module, batches: Iterable[ImageBatch], config: PosteriorConfig
-) -> Iterator[Float[Tensor, "sample galaxy answer"]]:
-    """Concentrations of each batch, with the same masks for all."""
-    predictor = cast(VotePredictor, model)
-    device = next(model.parameters()).device
-    is_low_precision = config.precision == "bfloat16"
-    masks: Tensor | None = None
-    for batch in batches:
-        if not len(batch):
-            continue
-        # Bands last in memory is the layout that convolutions like best; the view keeps it.
-        # Copied, since torch takes no array that is mapped from a file for reading only.
-        pixels = torch.from_numpy(np.array(batch)).to(device).permute(0, 3, 1, 2)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_low_precision):
-            features = predictor.features(pixels)
-        features = features.float()
-        if masks is None:
-            rate, n_features = predictor.head.dropout_rate, features.shape[1]
-            masks = dropout_masks(config.n_samples, n_features, rate, config.seed).to(device)
-        yield predictor.head(features, masks).float().cpu()
+def encode_views(
+    members: Sequence[nn.Module], batches: Iterable[ImageBatch], config: PosteriorConfig
+) -> Generator[EncodedBatch, None, None]:
+    """Features of each view of each batch under each member; batches are read ahead.
+
+    Args:
+        members: networks on one device.
+        batches: in order.
+        config: views, batches and precision.
+    """
+    device = next(members[0].parameters()).device
+    compiled_batch = config.batch_size if config.compile else None
+    with contextlib.ExitStack() as stack:
+        encoders = [
+            stack.enter_context(encoding(member, config.precision, compiled_batch))
+            for member in members
+        ]
+        for pixels in stack.enter_context(contextlib.closing(feed(batches, device))):
+            yield EncodedBatch(pixels, _features_of_views(encoders, pixels, config.n_augmentations))
 
 
-def _batches(images: ImageBatch, batch_size: int) -> Iterator[ImageBatch]:
-    """The array in slices."""
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]
+class PosteriorSampler:
+    """One member's head under every dropout mask; the masks are drawn when first needed."""
+
+    def __init__(self, member: nn.Module, config: PosteriorConfig) -> None:
+        """Keep the head and the settings."""
+        self._head = cast(VotePredictor, member).head
+        self._config = config
+        self._masks: Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(
+        self, features: Float[Tensor, "view galaxy feature"]
+    ) -> Float[Tensor, "component galaxy answer"]:
+        """Concentrations under every view and mask, where the features are."""
+        if self._masks is None:
+            n_samples, seed = self._config.n_samples, self._config.seed
+            masks = dropout_masks(n_samples, features.shape[2], self._head.dropout_rate, seed)
+            self._masks = masks.to(features.device)
+        return torch.cat([self._head(view, self._masks).float() for view in features])
+
+
+def _features_of_views(
+    encoders: Sequence[Encode], pixels: UInt8[Tensor, "galaxy y x band"], n_views: int
+) -> tuple[Float[Tensor, "view galaxy feature"], ...]:
+    """Each view is made once for all members."""
+    by_view = []
+    for turn in range(n_views):
+        view = turned(pixels, turn)
+        by_view.append([encode(view) for encode in encoders])
+    return tuple(torch.stack(views) for views in zip(*by_view, strict=True))
