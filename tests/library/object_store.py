@@ -7,6 +7,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import WSGIRequestHandler
 
 
 @contextmanager
@@ -37,3 +38,14 @@ def put_folder(bucket: str, folder: Path) -> None:
     """Store a folder's files under the names they have in it."""
     for path in folder.rglob("*.*"):
         fsspec.filesystem("s3").put_file(str(path), f"{bucket}/{path.relative_to(folder)}")
+
+
+def note_requests(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the server is asked from now on, as ``GET /bucket/name``; the list grows."""
+    requests: list[str] = []
+
+    def note(handler: WSGIRequestHandler, *_: object) -> None:
+        requests.append(f"{handler.command} {handler.path}")
+
+    monkeypatch.setattr(WSGIRequestHandler, "log_request", note)
+    return requests
