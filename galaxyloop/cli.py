@@ -72,9 +72,29 @@ def show_provenance(options: argparse.Namespace) -> None:
     told = read_label_provenance(path)
     if told is None:
         is_catalogue = not holds_representations(path)
-        told = vars(read_catalogue_provenance(path)) if is_catalogue else read_footer(path)
+        told = read_catalogue_provenance(path).as_texts() if is_catalogue else read_footer(path)
     for name, value in told.items():
         print(f"{name:18} {value}")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write a catalogue in the formats that astronomers' tools open."""
+    from galaxyloop.catalogue.products import export_products
+
+    written = export_products(
+        _local_file(options.catalogue), options.format, options.output, options.friendly
+    )
+    for path, remark in written.items():
+        print(f"{path}  {remark}".rstrip())
+
+
+def show_columns(options: argparse.Namespace) -> None:
+    """What each column of a catalogue holds."""
+    from galaxyloop.catalogue.exports.table import ExportTable
+
+    for column in ExportTable.open(_local_file(options.catalogue)).columns:
+        told = f"{column.type_name}, {column.unit or 'no unit'}, UCD {column.ucd}"
+        print(f"{column.name}\n    {column.description}\n    {told}")
 
 
 def show_settings(options: argparse.Namespace) -> None:
@@ -152,6 +172,8 @@ _COMMANDS = {
     "tree": show_tree,
     "settings": show_settings,
     "provenance": show_provenance,
+    "columns": show_columns,
+    "export": export,
     "fetch": fetch,
     "crossmatch": crossmatch,
     "similar": show_similar,
@@ -215,6 +237,9 @@ def _parser() -> argparse.ArgumentParser:
         "provenance", help="show how a catalogue, predicted labels or representations were made"
     )
     command.add_argument("catalogue", help="its parquet file")
+    command = commands.add_parser("columns", help="describe the columns of a catalogue")
+    command.add_argument("catalogue", help="its parquet file")
+    _add_export(commands.add_parser("export", help="write a catalogue as FITS, VOTable, csv, HATS"))
     _add_crossmatch(commands.add_parser("crossmatch", help="give published votes a survey's ids"))
     command = commands.add_parser("fetch", help="fetch images from a cutout service")
     command.add_argument("manifest", help="table of galaxies with id_str and position")
@@ -229,6 +254,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("representations", help="what embed_survey wrote")
     command.add_argument("--n", type=int, default=20, help="how many galaxies (20)")
     return parser
+
+
+def _add_export(command: argparse.ArgumentParser) -> None:
+    """What `export` can be told."""
+    command.add_argument("catalogue", help="its parquet file")
+    command.add_argument(
+        "--format", nargs="+", required=True, metavar="NAME", help="fits, votable, csv, hats"
+    )
+    command.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where to; files are replaced"
+    )
+    command.add_argument(
+        "--friendly",
+        action="store_true",
+        help="fractions alone, empty where few volunteers would be asked",
+    )
 
 
 def _add_similar(command: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -29,10 +28,9 @@ def list_changes(before: SurveyVersion | None, now: SurveyVersion) -> pd.DataFra
     lost: dict[str, str] = {}
     old_chunks = () if before is None else before.chunks
     for chunk in dict.fromkeys((*old_chunks, *now.chunks)):
-        then = _living(before, chunk)
-        today = _living(now, chunk)
-        gained.update(today[~today.index.isin(then.index)].items())
-        lost.update(then[~then.index.isin(today.index)].items())
+        then, today = _living(before, chunk), _living(now, chunk)
+        gained.update({id_str: today[id_str] for id_str in today.keys() - then.keys()})
+        lost.update({id_str: then[id_str] for id_str in then.keys() - today.keys()})
     rows = sorted(_changed_rows(gained, lost))
     return pd.DataFrame(rows, columns=["id_str", "change"], dtype=object)
 
@@ -43,13 +41,13 @@ def count_changes(changes: pd.DataFrame) -> dict[str, int]:
     return {change: int(counts.get(change, 0)) for change in CHANGES}
 
 
-def _living(version: SurveyVersion | None, chunk: str) -> pd.Series:
+def _living(version: SurveyVersion | None, chunk: str) -> dict[str, str]:
     """The fingerprints of a chunk's living galaxies, by id; none if the version lacks it."""
     if version is None or chunk not in version.chunks:
-        return pd.Series([], index=np.array([], dtype=object), dtype=object)
+        return {}
     rows = version.read_chunk(chunk)
     rows = rows[rows["is_alive"]]
-    return rows.set_index("id_str")["image_digest"].astype(object)
+    return dict(zip(rows["id_str"], rows["image_digest"], strict=True))
 
 
 def _changed_rows(gained: dict[str, str], lost: dict[str, str]) -> Iterator[tuple[str, str]]:

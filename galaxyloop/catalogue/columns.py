@@ -39,6 +39,11 @@ class CatalogueColumn:
         """As stored."""
         return table_schema([self.name]).field(0).type
 
+    @property
+    def type_name(self) -> str:
+        """The type as numpy names it."""
+        return {"double": "float64", "float": "float32"}.get(str(self.type), str(self.type))
+
 
 def describe_columns(tree: DecisionTree) -> tuple[CatalogueColumn, ...]:
     """The columns of a catalogue, in order."""
@@ -73,14 +78,20 @@ def write_column_descriptions(tree: DecisionTree, path: Path) -> None:
     pd.DataFrame(
         {
             "name": [column.name for column in columns],
-            "export_name": list(export_names([column.name for column in columns]).values()),
-            "type": [str(column.type) for column in columns],
+            "export_name": [export_name(column.name) for column in columns],
+            "type": [column.type_name for column in columns],
             "unit": [column.unit for column in columns],
             "ucd": [column.ucd for column in columns],
             "in_friendly": [_in_friendly(column.name, friendly) for column in columns],
             "description": [column.description for column in columns],
         }
     ).to_csv(path, index=False)
+
+
+def export_name(name: str) -> str:
+    """A column's name in exports: letters, digits and underscores, beginning with no digit."""
+    safe = _OUTSIDE_NAMES.sub("_", name)
+    return f"_{safe}" if safe[:1].isdigit() else safe
 
 
 def export_names(names: Sequence[str]) -> dict[str, str]:
@@ -95,7 +106,7 @@ def export_names(names: Sequence[str]) -> dict[str, str]:
     Raises:
         CatalogueError: two would become one, or differ only in upper and lower case.
     """
-    renamed = {name: _safe(name) for name in names}
+    renamed = {name: export_name(name) for name in names}
     first: dict[str, str] = {}
     for name, safe in renamed.items():
         other = first.setdefault(safe.casefold(), name)
@@ -154,9 +165,3 @@ def _in_friendly(name: str, friendly: dict[str, str]) -> str:
     if name not in friendly:
         return "no"
     return f"where {friendly[name]} >= {MIN_ASKED:g}" if friendly[name] else "yes"
-
-
-def _safe(name: str) -> str:
-    """A name of letters, digits and underscores that begins with no digit."""
-    safe = _OUTSIDE_NAMES.sub("_", name)
-    return f"_{safe}" if safe[:1].isdigit() else safe

@@ -77,7 +77,7 @@ def gather_report(results: RoundResults) -> ReportContent:
         acquisition=ranked,
         acquisition_images={id_str: images[id_str] for id_str in ranked["id_str"]},
         provenance={
-            **vars(provenance),
+            **provenance.as_texts(),
             "votes_digest": votes.digest,
             "settings": json.dumps(_run_settings(results.checkpoint)),
         },
