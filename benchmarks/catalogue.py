@@ -1,0 +1,67 @@
+"""The catalogue's job at the scale of a survey: speed, cost of error bars, requests, memory.
+
+One run, paired, on the same images: the whole job against the bare encoder, thirty posterior
+samples against one, intervals and mutual information against scipy, Parquet against CSV, the whole
+job against five passes of everything, GETs from an S3 server, and memory as the survey grows. On a
+machine with an accelerator the networks run there.
+"""
+
+from collections.abc import Callable
+
+from benchmarks.acquisition import measure_information
+from benchmarks.catalogue_memory import FEW, MANY, measure_memory
+from benchmarks.catalogue_peer import measure_peer
+from benchmarks.catalogue_speed import measure_samples, measure_shares
+from benchmarks.catalogue_storage import measure_requests
+from benchmarks.catalogue_survey import DEVICE, LARGE, SMALL, Jobs, jobs
+from benchmarks.catalogue_tables import measure_writing
+from benchmarks.harness import Gate, finish, parse_arguments
+from benchmarks.posterior import measure_intervals
+
+Measured = tuple[dict[str, object], list[Gate]]
+
+
+def sizes(is_quick: bool) -> tuple[int, int, dict[str, int]]:
+    """Images, rounds, and images of the comparison with five passes, by case."""
+    if DEVICE.type == "cuda":
+        n_images, n_rounds = (1024, 3) if is_quick else (8192, 5)
+        return n_images, n_rounds, {LARGE.name: n_images // 4, SMALL.name: n_images // 2}
+    if is_quick:
+        return 96, 2, {LARGE.name: 16, SMALL.name: 64}
+    return 512, 7, {LARGE.name: 96, SMALL.name: 384}
+
+
+def parts(work: Jobs, is_quick: bool) -> dict[str, Callable[[], Measured]]:
+    """What is measured, in the order in which it is."""
+    _, n_rounds, n_for_peer = sizes(is_quick)
+    few, many = (FEW // 10, MANY // 10) if is_quick else (FEW, MANY)
+    n_for_intervals, n_rows = (60, 8_000) if is_quick else (300, 40_000)
+    return {
+        "share of the bare encoder": lambda: measure_shares(work, n_rounds),
+        "thirty samples": lambda: measure_samples(work, n_rounds),
+        "five passes": lambda: measure_peer(work, max(n_rounds - 2, 1), n_for_peer),
+        "intervals": lambda: measure_intervals(n_for_intervals, n_rounds),
+        "mutual information": lambda: measure_information(n_rounds),
+        "writing": lambda: measure_writing(work.folder, n_rows, n_rounds),
+        "requests": lambda: measure_requests(*((1, 800) if is_quick else (3, 3_000))),
+        "memory": lambda: measure_memory(few, many),
+    }
+
+
+def main() -> None:
+    """Measure, compare, judge."""
+    arguments = parse_arguments(__doc__ or "")
+    n_images, n_rounds, _ = sizes(arguments.quick)
+    figures: dict[str, object] = {"n_images": n_images, "n_rounds": n_rounds}
+    gates: list[Gate] = []
+    with jobs(n_images) as work:
+        for name, measure in parts(work, arguments.quick).items():
+            print(f"measuring: {name}", flush=True)
+            found, found_gates = measure()
+            figures |= found
+            gates += found_gates
+    finish("catalogue", figures, gates, arguments)
+
+
+if __name__ == "__main__":
+    main()

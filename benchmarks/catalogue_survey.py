@@ -1,0 +1,152 @@
+"""Images, networks and the job that the catalogue's benchmarks share."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from benchmarks.cutouts import write_images
+from galaxyloop.acquisition import InformationConfig
+from galaxyloop.campaigns import campaign_tree
+from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.encoders import build_encoder
+from galaxyloop.heads import VoteHead
+from galaxyloop.inference import predict_shard
+from galaxyloop.models import GalaxyModel, Normalisation
+from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.random_streams import seeded
+from galaxyloop.shard_streams import open_shard
+from galaxyloop.shards import CutoutWriter
+from galaxyloop.storage import whole_directory
+
+CAMPAIGN = "gz_decals_dr5"
+"""34 answers to 10 questions, as real ones: most are asked of some volunteers only."""
+SIDE_PX = 424
+"""Side of the JPEGs [px]."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+N_READERS = 16 if DEVICE.type == "cuda" else 8
+"""Images read and decoded at the same time."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network on one size of cutout."""
+
+    encoder: str
+    image_size_px: int
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        """For the names of figures."""
+        return f"{self.encoder}_{self.image_size_px}_px"
+
+
+LARGE = Case("efficientnet_b0", 224, 256 if DEVICE.type == "cuda" else 32)
+SMALL = Case("efficientnet_b0", 64, 1024 if DEVICE.type == "cuda" else 128)
+
+
+def case_model(case: Case, images: np.ndarray, tree: DecisionTree | None = None) -> GalaxyModel:
+    """An untrained network whose answers differ between galaxies and samples as a trained one's.
+
+    Args:
+        case: encoder and size.
+        images: some cutouts, by which the head's weights are scaled.
+        tree: the questions; None takes those of ``CAMPAIGN``.
+    """
+    tree = tree or campaign_tree([CAMPAIGN])
+    with seeded(0):
+        encoder = build_encoder(case.encoder)
+        head = VoteHead(encoder.n_features, len(tree.columns))
+    model = GalaxyModel(encoder, head, tree, case.image_size_px, Normalisation()).eval()
+    with torch.no_grad():
+        features = model.features(torch.from_numpy(np.array(images)).permute(0, 3, 1, 2))
+        nn.init.normal_(head.linear.weight, generator=torch.Generator().manual_seed(0))
+        logits: Tensor = head.linear(features) - head.linear.bias
+        head.linear.weight *= 1.5 / logits.std()
+        head.linear.bias -= 1.5 / logits.std() * logits.mean(dim=0)
+    return model
+
+
+def posterior(case: Case, n_samples: int = 30, **settings: int | str) -> PosteriorConfig:
+    """The settings of the job, as they are by default but for the batch and the threads."""
+    settings |= {"batch_size": case.batch_size, "n_threads": torch.get_num_threads()}
+    return PosteriorConfig.from_dict({"n_samples": n_samples, **settings})
+
+
+def predict(model: GalaxyModel, shard: Path | str, config: PosteriorConfig, path: Path) -> int:
+    """The catalogue's job on one shard, here or at an address, from opening it to the Parquet."""
+    return predict_shard([model], open_shard(shard), config, InformationConfig(), path)
+
+
+class Jobs:
+    """Images on disk, their cutouts, and places for results that no two rounds share.
+
+    Args:
+        folder: where all of it goes.
+        n_images: galaxies.
+    """
+
+    def __init__(self, folder: Path, n_images: int) -> None:
+        """Write the images."""
+        self.folder = folder
+        self.chunk = write_images(folder / "images", n_images, SIDE_PX)
+        self._n_places = 0
+
+    def place(self, ending: str = "") -> Path:
+        """A new name."""
+        self._n_places += 1
+        return self.folder / f"result-{self._n_places}{ending}"
+
+    def cut_out(self, image_size_px: int, n_images: int | None = None) -> Path:
+        """A new shard of the first images."""
+        directory = self.place()
+        config = CutoutConfig(image_size_px=image_size_px)
+        cut_out_chunk(self.chunk[:n_images], config, directory, N_READERS)
+        return directory
+
+    def from_shard(self, model: GalaxyModel, shard: Path, config: PosteriorConfig) -> Path:
+        """Predictions of a shard that is there."""
+        path = self.place(".parquet")
+        predict(model, shard, config, path)
+        return path
+
+    def from_jpegs(
+        self, model: GalaxyModel, config: PosteriorConfig, n_images: int | None = None
+    ) -> Path:
+        """Cut out, then predict."""
+        return self.from_shard(model, self.cut_out(model.image_size_px, n_images), config)
+
+
+@contextmanager
+def jobs(n_images: int) -> Iterator[Jobs]:
+    """Images in a folder that is removed at the end."""
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        yield Jobs(Path(folder), n_images)
+
+
+def shard_of_noise(folder: Path, n_galaxies: int, image_size_px: int) -> Path:
+    """A shard without images to decode, written a thousand galaxies at a time."""
+    generator = np.random.default_rng(0)
+    ids = [f"galaxy-{i:09}" for i in range(n_galaxies)]
+    with whole_directory(folder) as draft:
+        with CutoutWriter(draft, image_size_px, {}) as writer:
+            for start in range(0, n_galaxies, 1000):
+                shape = (min(1000, n_galaxies - start), image_size_px, image_size_px, 3)
+                pixels = generator.integers(0, 256, shape, dtype=np.uint8)
+                for id_str, cutout in zip(ids[start:], pixels, strict=False):
+                    writer.append(id_str, "none", id_str, cutout)
+        index = pd.DataFrame({"id_str": ids, "group_id": ids, "image_uri": ids})
+        index = index.assign(ra_deg=10.0, dec_deg=5.0, survey="s", image_digest="none")
+        columns = ["row", "id_str", "image_digest", "column", "value", "reason"]
+        writer.finish(index, pd.DataFrame({name: [] for name in columns}).astype({"row": int}))
+    return folder
