@@ -1,7 +1,7 @@
 """Cutting out: every image of a chunk decoded once, cropped, resized and packed into a shard."""
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import ShardError, StorageError, TooManyRejectsError
+from galaxyloop.errors import StorageError
 from galaxyloop.image_files import (
     ImageFiles,
     ImagePart,
@@ -28,7 +28,7 @@ from galaxyloop.images import (
     decode_image,
     is_jpeg,
 )
-from galaxyloop.shards import CutoutCollection, CutoutShard, CutoutWriter, ShardSummary
+from galaxyloop.shards import CutoutWriter, ShardSummary
 from galaxyloop.storage import ABSENT_ERRORS, LocationError, whole_directory
 from galaxyloop.surveys.fingerprints import (
     CONTENT,
@@ -40,7 +40,7 @@ from galaxyloop.surveys.fingerprints import (
 
 _MISSING = "missing"
 _NOT_READABLE = "not readable"
-_WITHDRAWN = "withdrawn from the survey, and its image since gone or changed"
+WITHDRAWN = "withdrawn from the survey, and its image since gone or changed"
 _REJECT_COLUMNS = ["row", "id_str", "image_digest", "column", "value", "reason"]
 
 
@@ -157,43 +157,6 @@ def _write_cutouts(
     return used, pd.DataFrame(rejects, columns=_REJECT_COLUMNS), n_unseen
 
 
-def check_rejects(
-    alive: Mapping[str, str], shards: Sequence[CutoutShard], max_reject_rate: float
-) -> None:
-    """Whether nearly every galaxy of a survey has a cutout, and the others a reason why not.
-
-    Args:
-        alive: the fingerprint of each galaxy's image, by id, as ``SurveyVersion.alive`` has it.
-        shards: of all chunks of the survey.
-        max_reject_rate: share of these galaxies whose image may be rejected, from 0 to 1.
-
-    Raises:
-        TooManyRejectsError: more are.
-        ShardError: a galaxy is in no shard, or is back but was withdrawn when its chunk was cut
-            out.
-    """
-    if not alive:
-        return
-    cutouts = CutoutCollection(shards, alive)
-    reasons = {str(why): int(n) for why, n in cutouts.rejects["reason"].value_counts().items()}
-    n_rejected = len(cutouts.rejects)
-    n_lost = len(alive) - len(cutouts) - n_rejected
-    if n_lost:
-        raise ShardError(
-            f"{n_lost} of {len(alive)} galaxies have neither a cutout nor a reason why not; give "
-            "the shards of all chunks of this survey version"
-        )
-    if _WITHDRAWN in reasons:
-        raise ShardError(
-            f"{reasons[_WITHDRAWN]} galaxies are back in the survey, but their chunk was cut out "
-            "while they were withdrawn; set another ingest.chunk_size, which makes new chunks"
-        )
-    if n_rejected > max_reject_rate * len(alive):
-        raise TooManyRejectsError(
-            "images", n_rejected, len(alive), max_reject_rate, reasons, "max_image_reject_rate"
-        )
-
-
 class _Row(NamedTuple):
     """What the cutter needs of a row of the chunk."""
 
@@ -245,7 +208,7 @@ class _Cutter:
                 "has it as it is now"
             )
         if change:
-            raise ImageRejectedError(_WITHDRAWN, row.uri)
+            raise ImageRejectedError(WITHDRAWN, row.uri)
         if any(len(part.content) > limit for part in parts):
             raise ImageRejectedError(f"more than max_image_bytes={limit} bytes", row.uri)
         if row.digest == UNREADABLE:

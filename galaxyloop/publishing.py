@@ -189,3 +189,18 @@ def _read_text(uri: str) -> str | None:
         return None
     except NETWORK_ERRORS as error:
         raise StorageError(f"cannot read {uri}: {error}; run again") from error
+
+
+def fetch(uri: str, target: Path) -> Path:
+    """Copy a published file or folder to this machine.
+
+    Raises:
+        StorageError: it is not there, or cannot be read now.
+    """
+    filesystem, path = fsspec.core.url_to_fs(local_path(uri) or uri)
+    try:
+        is_folder = filesystem.isdir(path)
+        filesystem.get(f"{path.rstrip('/')}/" if is_folder else path, str(target), recursive=True)
+    except NETWORK_ERRORS as error:
+        raise StorageError(f"cannot read {uri}: {error}; give the output of a catalogue") from error
+    return target

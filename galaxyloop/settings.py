@@ -29,6 +29,7 @@ SETTINGS = {
     "posterior": "galaxyloop.posterior:PosteriorConfig",
     "metrics": "galaxyloop.metrics:MetricsConfig",
     "information": "galaxyloop.acquisition:InformationConfig",
+    "products": "galaxyloop.catalogue:ProductsConfig",
     "representation": "galaxyloop.representations.config:RepresentationConfig",
     "anomalies": "galaxyloop.representations.config:AnomalyConfig",
     "galleries": "galaxyloop.representations.config:GalleryConfig",

@@ -1,12 +1,14 @@
 """A catalogue in its place: whether what stands there will do, and what is put there if not."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flytekit import task
 
 from galaxyloop.acquisition import InformationConfig
+from galaxyloop.catalogue import ProductsConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.publishing import CatalogueRecord
@@ -61,6 +63,7 @@ def find_standing(
     cutouts: CutoutConfig,
     posterior: PosteriorConfig,
     information: InformationConfig,
+    products: ProductsConfig,
 ) -> tuple[str, CatalogueRecord]:
     """Whether the catalogue at the output is what would be made: says so, or nothing.
 
@@ -73,6 +76,7 @@ def find_standing(
         "cutouts": cutouts.to_dict(),
         "posterior": posterior.to_dict(),
         "information": information.to_dict(),
+        "products": products.to_dict(),
         "code": {name: CODE_VERSIONS[name] for name in ("cut_out_chunk", "predict_shard")},
     }
     wanted = CatalogueRecord(
@@ -120,6 +124,12 @@ def publish_catalogue(
     with retrying_storage():
         place = publishing.publish_products(directory, survey.download(), output, complete)
     return _say(place, complete, missing, open_survey(survey))
+
+
+@task(requests=TABLES)
+def tell_night(kickoff: datetime, told: str) -> str:
+    """What a night's run did, with the time it was due."""
+    return f"night of {kickoff.isoformat(timespec='minutes')}\n{told}"
 
 
 def _say(

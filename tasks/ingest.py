@@ -18,7 +18,7 @@ from schemas.artefacts import (
     SurveyVersionDirectory,
 )
 from tasks.local_run import keep, new_directory
-from tasks.opening import open_indexes, open_survey
+from tasks.opening import open_index, open_survey
 from tasks.resources import CUTOUTS, RETRIES, TABLES, cached, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
@@ -93,32 +93,40 @@ def join_shards(
     return sum(groups, []), sum(reasons, [])
 
 
-@task(requests=TABLES)
+@task(requests=TABLES, retries=RETRIES)
 def check_cutouts(
     survey: SurveyVersion,
     shards: list[CutoutShard | None],
     reasons: list[str],
     config: IngestConfig,
     allow_missing: bool = False,
-) -> tuple[list[CutoutShard], list[MissingChunk]]:
+) -> tuple[list[CutoutShard], list[MissingChunk], dict[str, int]]:
     """Let a survey's shards pass if few enough chunks failed, and few enough images in the others.
 
-    No pixels are fetched for it.
+    No pixels are fetched for it, and memory holds one chunk.
+
+    Returns:
+        The shards, the chunks that are missing, and how many images were rejected, by reason.
     """
-    from galaxyloop import cutouts
+    from galaxyloop.cutout_checks import check_rejects
     from galaxyloop.surveys.missing import CUTTING_OUT, check_missing, find_missing
 
     version = open_survey(survey)
     is_done = [shard is not None for shard in shards]
     missing = find_missing(version, version.chunks, is_done, (CUTTING_OUT, reasons))
     check_missing(missing, len(version.chunks), allow_missing)
+    lost = {one.chunk for one in missing}
     present = [shard for shard in shards if shard is not None]
-    if present:
-        lost = {one.chunk for one in missing}
-        alive = version.alive_in(set(version.chunks) - lost)
-        indexes = open_indexes(present, survey).shards
-        cutouts.check_rejects(alive, indexes, config.max_image_reject_rate)
-    return present, missing
+    chunks = (chunk for chunk in version.chunks if chunk not in lost)
+    with retrying_storage():
+        rejected = check_rejects(
+            (
+                (version.alive_in(chunk), [open_index(shard)])
+                for chunk, shard in zip(chunks, present, strict=True)
+            ),
+            config.max_image_reject_rate,
+        )
+    return present, missing, rejected
 
 
 @task(requests=TABLES, retries=RETRIES)

@@ -1,11 +1,12 @@
 """Artefacts as the library's own objects: what a task unwraps before it calls the library."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from flytekit import FlyteContextManager
 
+from galaxyloop.errors import ShardError
+from galaxyloop.shard_streams import StreamedShard
 from galaxyloop.shards import CutoutCollection, CutoutShard, ShardSummary
 from galaxyloop.surveys import SurveyVersion
 from schemas.artefacts import CutoutShardDirectory, PredictionDirectory, SurveyVersionDirectory
@@ -32,10 +33,10 @@ def open_indexes(
     shards: Sequence[CutoutShardDirectory], survey: SurveyVersionDirectory
 ) -> CutoutCollection:
     """As ``open_cutouts``, but the pixels stay where they are: only the index can be read."""
-    return CutoutCollection([_open_index(shard) for shard in shards], open_survey(survey).alive)
+    return CutoutCollection([open_index(shard) for shard in shards], open_survey(survey).alive)
 
 
-def _open_index(shard: CutoutShardDirectory) -> CutoutShard:
+def open_index(shard: CutoutShardDirectory) -> CutoutShard:
     """A shard of which all but the pixels are here."""
     access = FlyteContextManager.current_context().file_access
     directory = Path(shard.uri)
@@ -43,9 +44,22 @@ def _open_index(shard: CutoutShardDirectory) -> CutoutShard:
         directory = Path(access.get_random_local_directory()) / shard.digest
         for name in ("shard.json", "index.parquet", "rejects.parquet"):
             access.get_data(f"{shard.uri}/{name}", str(directory / name))
-    summary = json.loads((directory / "shard.json").read_text())
-    del summary["format"]
-    return CutoutShard(directory, ShardSummary(**summary))
+    return CutoutShard(directory, _read_summary(directory))
+
+
+def _read_summary(directory: Path) -> ShardSummary:
+    """What is in a shard."""
+    try:
+        return ShardSummary.read((directory / "shard.json").read_bytes(), directory)
+    except FileNotFoundError as error:
+        raise ShardError(f"{directory} is no cutout shard: {error}; cut it out again") from error
+
+
+def open_stream(shard: CutoutShardDirectory) -> CutoutShard | StreamedShard:
+    """A shard whose pixels are wanted once and in order: not fetched if it lies elsewhere."""
+    if FlyteContextManager.current_context().file_access.is_remote(shard.uri):
+        return StreamedShard.open(shard.uri)
+    return CutoutShard.open(shard.uri)
 
 
 def prediction_files(predictions: Sequence[PredictionDirectory]) -> list[Path]:

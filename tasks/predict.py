@@ -1,10 +1,13 @@
 """Predictions of shards, and the catalogue they make."""
 
+import io
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from flytekit import task
 
 from galaxyloop.acquisition import InformationConfig
+from galaxyloop.catalogue import ProductsConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import (
@@ -20,7 +23,7 @@ from schemas.model_version import ModelVersion
 from tasks.ingest import survey_at
 from tasks.lineage import code_version
 from tasks.local_run import keep, new_directory
-from tasks.opening import open_shards, open_survey, prediction_files
+from tasks.opening import open_stream, open_survey, prediction_files
 from tasks.resources import (
     ACCELERATOR,
     GPU_IMAGE,
@@ -30,6 +33,9 @@ from tasks.resources import (
     cached,
     retrying_storage,
 )
+
+if TYPE_CHECKING:
+    from galaxyloop.catalogue import CatalogueProvenance
 
 
 @task(
@@ -68,7 +74,7 @@ def predict_shard(
     path = directory / "predictions.parquet"
     with retrying_storage():
         models = [load_checkpoint(checkpoint.download()) for checkpoint in checkpoints]
-        predict(models, open_shards([shard])[0], posterior, information, path)
+        predict(models, open_stream(shard), posterior, information, path)
     check_file(path, models[0].tree, judge_predictions)
     return keep(directory, PredictionDirectory, file_digest(path))
 
@@ -117,9 +123,12 @@ def build_catalogue(
     checkpoints: list[Checkpoint],
     models: list[ModelVersion],
     posterior: PosteriorConfig,
+    products: ProductsConfig = ProductsConfig(),
+    rejected: dict[str, int] = {},  # noqa: B006 - Flyte takes no other default of a mapping
+    metrics: str = "",
     before: str = "",
 ) -> Catalogue:
-    """Put the predictions together; the footer says which models, survey and code made them.
+    """Put the predictions together, and make from them what astronomers read and open.
 
     Never cached: one with gaps would be taken for whole.
 
@@ -130,10 +139,14 @@ def build_catalogue(
         checkpoints: of the models, in their order.
         models: their names and versions.
         posterior: the settings they were predicted with.
+        products: what to make besides.
+        rejected: galaxies without a cutout, by reason.
+        metrics: the first model's, from ``fetch_metrics``.
         before: address of the survey version of the catalogue before; empty without one.
     """
-    from galaxyloop.catalogue import CatalogueProvenance, write_catalogue
-    from galaxyloop.catalogue.changes import CHANGE_SCHEMA, list_changes
+    import pandas as pd
+
+    from galaxyloop import catalogue
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_file
     from galaxyloop.storage import file_digest, write_table
@@ -143,29 +156,51 @@ def build_catalogue(
     tree = load_checkpoint_tree(checkpoints[0].download())
     version = open_survey(survey)
     former = open_survey(survey_at(before)) if before else None
-    model = models[0]
-    provenance = CatalogueProvenance(
-        model_name=model.name,
-        model_version=model.version,
-        checkpoint_digest=model.checkpoint_digest,
-        campaign=tree.name,
-        code_version=code_version(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        survey_digest=survey.digest,
-        members="; ".join(f"{m.name}/{m.version} {m.checkpoint_digest}" for m in models[1:]),
-        posterior=f"{posterior.n_samples} samples x {posterior.n_augmentations} views, "
-        f"precision {posterior.precision}",
-        n_missing=sum(one.n_galaxies for one in missing),
-        previous=former.digest if former else "",
-    )
     directory = new_directory("catalogue")
     directory.mkdir()
     path = directory / "catalogue.parquet"
+    provenance = _provenance(
+        models, tree.name, survey.digest, posterior, missing, former.digest if former else ""
+    )
     lost = {one.chunk for one in missing}
     chunks = [version.chunk_file(chunk) for chunk in version.chunks if chunk not in lost]
-    write_catalogue(prediction_files(predictions), tree, provenance, path, chunks)
+    files = prediction_files(predictions)
+    summary = catalogue.write_catalogue(files, tree, provenance, path, chunks)
     check_file(path, tree, judge_catalogue)
-    write_table(list_changes(former, version), CHANGE_SCHEMA, directory / "changes.parquet")
+    changes = catalogue.list_changes(former, version)
+    write_table(changes, catalogue.CHANGE_SCHEMA, directory / "changes.parquet")
     if missing:
         tabulate_missing(version, missing).to_parquet(directory / "missing.parquet", index=False)
+    table = pd.read_json(io.StringIO(metrics), orient="records") if metrics else None
+    known = changes if former else None
+    facts = catalogue.CatalogueFacts(version, summary, rejected, known, table)
+    catalogue.write_products(path, tree, products, directory, facts)
     return keep(directory, CatalogueDirectory, file_digest(path))
+
+
+def _provenance(
+    models: list[ModelVersion],
+    campaign: str,
+    survey_digest: str,
+    posterior: PosteriorConfig,
+    missing: list[MissingChunk],
+    previous: str,
+) -> "CatalogueProvenance":
+    """Which models, survey and code made a catalogue, and when."""
+    from galaxyloop.catalogue import CatalogueProvenance
+
+    first, *others = models
+    return CatalogueProvenance(
+        model_name=first.name,
+        model_version=first.version,
+        checkpoint_digest=first.checkpoint_digest,
+        campaign=campaign,
+        code_version=code_version(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        survey_digest=survey_digest,
+        members="; ".join(f"{m.name}/{m.version} {m.checkpoint_digest}" for m in others),
+        posterior=f"{posterior.n_samples} samples x {posterior.n_augmentations} views, "
+        f"precision {posterior.precision}",
+        n_missing=sum(one.n_galaxies for one in missing),
+        previous=previous,
+    )

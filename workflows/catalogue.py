@@ -1,8 +1,11 @@
 """Catalogues: registered models' posterior of every galaxy in a survey, kept up to date."""
 
+from datetime import datetime
+
 from flytekit import dynamic, workflow
 
 from galaxyloop.acquisition import InformationConfig
+from galaxyloop.catalogue import ProductsConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.publishing import CatalogueRecord
@@ -10,11 +13,13 @@ from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import Checkpoint, SurveyVersion
 from schemas.model_version import ModelVersion
 from tasks import predict
-from tasks.catalogue import check_catalogue, find_standing, publish_catalogue
+from tasks.catalogue import check_catalogue, find_standing, publish_catalogue, tell_night
 from tasks.ingest import check_cutouts, list_chunks, read_survey
-from tasks.registry import resolve_models
+from tasks.registry import fetch_metrics, resolve_models
+from tasks.verify import fetch_published_survey, verify_published
 from workflows.ingest import cut_out_chunks
 from workflows.predict import predict_shards
+from workflows.verify import verify_shards
 
 
 @dynamic
@@ -30,6 +35,7 @@ def make_catalogue(
     cutouts: CutoutConfig,
     posterior: PosteriorConfig,
     information: InformationConfig,
+    products: ProductsConfig,
     allow_missing: bool,
 ) -> str:
     """Cut out and predict what was not before, and publish the catalogue; nothing if one stands."""
@@ -37,7 +43,7 @@ def make_catalogue(
         return standing
     chunks = list_chunks(survey=survey)
     found, why_no_shard = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
-    shards, not_cut_out = check_cutouts(
+    shards, not_cut_out, rejected = check_cutouts(
         survey=survey,
         shards=found,
         reasons=why_no_shard,
@@ -61,6 +67,9 @@ def make_catalogue(
         checkpoints=checkpoints,
         models=models,
         posterior=posterior,
+        products=products,
+        rejected=rejected,
+        metrics=fetch_metrics(model=models[0]),
         before=before,
     )
     return publish_catalogue(
@@ -78,6 +87,7 @@ def build_catalogue(
     cutouts: CutoutConfig = CutoutConfig(),
     posterior: PosteriorConfig = PosteriorConfig(),
     information: InformationConfig = InformationConfig(),
+    products: ProductsConfig = ProductsConfig(),
     previous: str = "",
     allow_missing: bool = False,
 ) -> str:
@@ -92,6 +102,7 @@ def build_catalogue(
         cutouts: how images become cutouts; the size must be the model's.
         posterior: dropout samples, augmentations and intervals.
         information: volunteers expected, for the information each galaxy would give.
+        products: what is made besides, for astronomers' tools: friendly catalogue, FITS, HATS.
         previous: directory of the survey version this one grows from; empty for the one beside
             the catalogue that stands at the output, if there is one.
         allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
@@ -113,6 +124,7 @@ def build_catalogue(
         cutouts=cutouts,
         posterior=posterior,
         information=information,
+        products=products,
     )
     told: str = make_catalogue(
         standing=standing,
@@ -126,6 +138,80 @@ def build_catalogue(
         cutouts=cutouts,
         posterior=posterior,
         information=information,
+        products=products,
         allow_missing=allow_missing,
     )
+    return told
+
+
+@workflow
+def nightly_catalogue(
+    manifest: str,
+    output: str,
+    kickoff: datetime,
+    model: str = "galaxyloop@champion",
+    further_models: list[str] = [],  # noqa: B006 - Flyte takes no other default of a list
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+    posterior: PosteriorConfig = PosteriorConfig(),
+    information: InformationConfig = InformationConfig(),
+    products: ProductsConfig = ProductsConfig(),
+    allow_missing: bool = False,
+) -> str:
+    """As ``build_catalogue``, for a schedule: grows from what stands at the output.
+
+    Args:
+        manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
+        output: folder or address that holds the catalogue.
+        kickoff: when the night's run was due; the schedule fills it in.
+        model: registered model as name@alias or name/version.
+        further_models: more of them, of the same campaign; all together make one ensemble.
+        ingest: how the manifest is read and cut into chunks.
+        cutouts: how images become cutouts; the size must be the model's.
+        posterior: dropout samples, augmentations and intervals.
+        information: volunteers expected, for the information each galaxy would give.
+        products: what is made besides, for astronomers' tools: friendly catalogue, FITS, HATS.
+        allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
+    """
+    told = build_catalogue(
+        manifest=manifest,
+        model=model,
+        further_models=further_models,
+        output=output,
+        ingest=ingest,
+        cutouts=cutouts,
+        posterior=posterior,
+        information=information,
+        products=products,
+        allow_missing=allow_missing,
+    )
+    night: str = tell_night(kickoff=kickoff, told=told)
+    return night
+
+
+@workflow
+def verify_catalogue(
+    output: str,
+    kickoff: datetime,
+    ingest: IngestConfig = IngestConfig(),
+    cutouts: CutoutConfig = CutoutConfig(),
+) -> str:
+    """Check a published catalogue in full: every byte of its cutouts, every row, its origin.
+
+    Writes nothing at the output. A shard that is no longer kept is cut out again.
+
+    Args:
+        output: folder or address that holds the catalogue.
+        kickoff: when the check was due; the schedule fills it in.
+        ingest: how images are read.
+        cutouts: how images became cutouts.
+    """
+    survey = fetch_published_survey(output=output)
+    chunks = list_chunks(survey=survey)
+    found, reasons = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
+    shards, _, _ = check_cutouts(
+        survey=survey, shards=found, reasons=reasons, config=ingest, allow_missing=True
+    )
+    faults = verify_shards(shards=shards)
+    told: str = verify_published(output=output, survey=survey, found=faults, kickoff=kickoff)
     return told

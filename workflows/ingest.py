@@ -15,7 +15,6 @@ from tasks.ingest import (
     list_chunks,
     read_survey,
 )
-
 from workflows.fan_out import GROUP, fan_out, in_groups
 
 
@@ -67,7 +66,7 @@ def ingest_survey(
     survey = read_survey(manifest=manifest, config=ingest, previous=previous)
     chunks = list_chunks(survey=survey)
     found, reasons = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
-    shards, _ = check_cutouts(survey=survey, shards=found, reasons=reasons, config=ingest)
+    shards, _, _ = check_cutouts(survey=survey, shards=found, reasons=reasons, config=ingest)
     return survey, shards
 
 

@@ -1,7 +1,6 @@
 """Versions of a survey as they lie on disk."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -92,10 +91,10 @@ class SurveyVersion:
         """The fingerprint of each galaxy's image in this version, by id."""
         return dict(zip(self.galaxies["id_str"], self.galaxies["image_digest"], strict=True))
 
-    def alive_in(self, chunks: Collection[str]) -> dict[str, str]:
-        """As ``alive``, of the galaxies of some chunks."""
-        places = [place for place, chunk in enumerate(self.chunks) if chunk in chunks]
-        rows = self.galaxies[self.galaxies["chunk"].isin(places)]
+    def alive_in(self, chunk: str) -> dict[str, str]:
+        """As ``alive``, of the galaxies of one chunk."""
+        rows = self.read_chunk(chunk)
+        rows = rows[rows["is_alive"]]
         return dict(zip(rows["id_str"], rows["image_digest"], strict=True))
 
     def count_galaxies(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from tasks.registry.runs import log_finetuning, log_pretraining, log_training
 from tasks.registry.versions import (
     attach_report,
+    fetch_metrics,
     register_model,
     resolve_model,
     resolve_models,
@@ -11,6 +12,7 @@ from tasks.registry.versions import (
 
 __all__ = [
     "attach_report",
+    "fetch_metrics",
     "log_finetuning",
     "log_pretraining",
     "log_training",

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,22 @@ def resolve_models(
             ModelVersion(version.name, str(version.version), digest, run_id, address_of(client))
         )
     return checkpoints, versions
+
+
+@task(requests=TABLES, retries=RETRIES)
+def fetch_metrics(model: ModelVersion) -> str:
+    """A model's metrics on held-out galaxies as JSON, row by row; empty if it was not evaluated."""
+    import pandas as pd
+    from mlflow.artifacts import download_artifacts
+
+    client = open_client()
+    names = {found.path for found in client.list_artifacts(model.run_id, "evaluation")}
+    if "evaluation/metrics.parquet" not in names:
+        return ""
+    with tempfile.TemporaryDirectory() as scratch:
+        uri = f"runs:/{model.run_id}/evaluation/metrics.parquet"
+        path = download_artifacts(artifact_uri=uri, dst_path=scratch)
+        return str(pd.read_parquet(path).to_json(orient="records"))
 
 
 @task(requests=TABLES, retries=RETRIES)

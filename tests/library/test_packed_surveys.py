@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.file_server import FileServer, serving
-from galaxyloop.cutouts import CutoutConfig, check_rejects, cut_out_chunk
+from galaxyloop.cutout_checks import check_rejects
+from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
 from galaxyloop.errors import StorageError, TooManyRejectsError
 from galaxyloop.images import ColourConfig
 from galaxyloop.shards import CutoutShard
@@ -166,7 +167,7 @@ def test_cut_out_chunk__rejects_what_a_table_lacks_with_the_reason(
     alive = dict(zip(chunk["id_str"], chunk["image_digest"], strict=True))
     shards = [CutoutShard.open(tmp_path / "shard")]
     with pytest.raises(TooManyRejectsError, match=r"5 of 8 images .*1 x a null image cell"):
-        check_rejects(alive, shards, 0.5)
+        check_rejects([(alive, shards)], 0.5)
 
 
 @pytest.mark.parametrize("fingerprint", ["content", "stat"])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyloop.cutouts import CutoutConfig, check_rejects, cut_out_chunk
+from galaxyloop.cutout_checks import check_rejects
+from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import ReportError, ShardError, TooManyRejectsError
 from galaxyloop.report.content import ReportContent
@@ -75,7 +76,7 @@ def survey(tmp_path: Path) -> Survey:
     survey = Survey(tmp_path)
     survey.add(*range(60))
     version = survey.version()
-    check_rejects(version.alive, survey.shards(version), 0.0)
+    check_rejects([(version.alive, survey.shards(version))], 0.0)
     assert survey.n_cut_out == 3
     return survey
 
@@ -90,7 +91,7 @@ def test_a_grown_survey__cuts_out_what_is_new_and_loses_nobody(survey: Survey) -
     shards = survey.shards(version)
     assert survey.n_cut_out == 1
     assert shards[-1].index["id_str"].tolist() == ["g11", "g60", "g61", "g62"]
-    check_rejects(version.alive, shards, 0.0)
+    check_rejects([(version.alive, shards)], 0.0)
     cutouts = CutoutCollection(shards, version.alive)
     assert set(cutouts.id_strs) == set(version.alive)
     digests = cutouts.index.set_index("id_str")["image_digest"].to_dict()
@@ -134,7 +135,7 @@ def test_a_grown_survey__is_cut_out_anew_though_withdrawn_images_are_gone(survey
     assert version.chunks == survey.versions[0].chunks
     shards = survey.shards(version, CutoutConfig(image_size_px=24))
     assert survey.n_cut_out == 3
-    check_rejects(version.alive, shards, 0.0)
+    check_rejects([(version.alive, shards)], 0.0)
     cutouts = CutoutCollection(shards, version.alive)
     assert len(cutouts) == len(version.alive) == 40
     assert len(cutouts.rejects) == 0
@@ -144,7 +145,7 @@ def test_a_grown_survey__takes_an_unreadable_newcomer_for_one_of_all(survey: Sur
     (survey.images / "g99").write_bytes(b"<html>")
     version = survey.version()
     shards = survey.shards(version)
-    check_rejects(version.alive, shards, 0.05)
+    check_rejects([(version.alive, shards)], 0.05)
     cutouts = CutoutCollection(shards, version.alive)
     assert cutouts.rejects["id_str"].tolist() == ["g99"]
     assert len(cutouts) + len(cutouts.rejects) == version.n_galaxies
@@ -161,16 +162,16 @@ def test_check_rejects__judges_the_survey_and_not_a_chunk(tmp_path: Path) -> Non
         shards.append(CutoutShard.open(tmp_path / f"s{i}"))
     rows = pd.concat(chunks)
     alive = dict(zip(rows["id_str"], rows["image_digest"], strict=True))
-    check_rejects(alive, shards, 0.1)
+    check_rejects([(alive, shards)], 0.1)
     with pytest.raises(
         TooManyRejectsError, match=r"1 of 10 images .*max_image_reject_rate=0.05"
     ) as caught:
-        check_rejects(alive, shards, 0.05)
+        check_rejects([(alive, shards)], 0.05)
     assert caught.value.reasons == {"an HTML page instead of an image": 1}
-    check_rejects({name: mark for name, mark in alive.items() if name != "bad"}, shards, 0.0)
-    check_rejects({}, [], 0.0)
+    check_rejects([({name: mark for name, mark in alive.items() if name != "bad"}, shards)], 0.0)
+    check_rejects([({}, [])], 0.0)
     with pytest.raises(ShardError, match="9 of 10 galaxies have neither"):
-        check_rejects(alive, shards[1:], 1.0)
+        check_rejects([(alive, shards[1:])], 1.0)
 
 
 def test_check_rejects__refuses_a_galaxy_that_was_withdrawn_when_cut_out(tmp_path: Path) -> None:
@@ -180,9 +181,9 @@ def test_check_rejects__refuses_a_galaxy_that_was_withdrawn_when_cut_out(tmp_pat
     cut_out_chunk(chunk.assign(is_alive=[True, False, True]), CONFIG, tmp_path / "s")
     shards = [CutoutShard.open(tmp_path / "s")]
     with pytest.raises(ShardError, match=r"1 galaxies are back .* another ingest.chunk_size"):
-        check_rejects(alive, shards, 1.0)
+        check_rejects([(alive, shards)], 1.0)
     del alive["g01"]
-    check_rejects(alive, shards, 0.0)
+    check_rejects([(alive, shards)], 0.0)
 
 
 def test_whole_directory__replaces_at_the_end_or_leaves_what_was_there(tmp_path: Path) -> None:

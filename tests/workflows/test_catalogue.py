@@ -10,6 +10,7 @@ import pytest
 
 from galaxyloop.catalogue import read_catalogue_provenance
 from galaxyloop.errors import GalaxyloopError, MissingChunksError
+from galaxyloop.surveys import IngestConfig
 from tests.workflows.survey_night import Night, counting_encoder, open_night
 
 pytestmark = pytest.mark.slow
@@ -45,20 +46,21 @@ def test_build_catalogue__of_a_survey_grown_by_a_hundredth_predicts_only_what_is
 ) -> None:
     with open_night(tmp_path) as night:
         night.register(1)
-        night.add(range(400), with_positions)
-        night.build()
+        ingest = IngestConfig(chunk_size=100, n_readers=1)
+        night.add(range(200), with_positions)
+        night.build(ingest=ingest)
         first = night.read().set_index("id_str")
         shards = night.kept("cutout-shard")
         # Numbers spread over the sky, and over the names.
-        night.add(range(400, 404), with_positions)
+        night.add(range(200, 202), with_positions)
         with counting_encoder() as batches:
-            told = night.build()
-        assert sum(batches) == 4 <= 0.02 * 404
+            told = night.build(ingest=ingest)
+        assert sum(batches) == 2 <= 0.02 * 202
         assert len(night.kept("cutout-shard") - shards) == 1
         grown = night.read().set_index("id_str")
         changes = pd.read_parquet(night.root / "catalogue" / "changes.parquet")
-        assert "4 galaxies added, 0 changed, 0 removed" in told
-        assert changes.to_numpy().tolist() == [[f"g{n:05}", "added"] for n in range(400, 404)]
+        assert "2 galaxies added, 0 changed, 0 removed" in told
+        assert changes.to_numpy().tolist() == [[f"g{n:05}", "added"] for n in range(200, 202)]
         assert set(grown.index) == set(first.index) | set(changes["id_str"])
         pd.testing.assert_frame_equal(grown.loc[first.index], first)
 

@@ -90,6 +90,8 @@ def compile_on_cluster(
 ) -> DynamicJobSpec | LiteralMap:
     """What a dynamic workflow's pod hands back to the cluster."""
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "x")
+    # A pod compiles it once; what was compiled before in this process would stay in it.
+    monkeypatch.setattr(dynamic, "_wf", None)
     context = FlyteContextManager.current_context()
     kinds, types = dynamic.python_interface.inputs, dynamic.interface.inputs
     literals = {

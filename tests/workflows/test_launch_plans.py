@@ -1,0 +1,66 @@
+"""Scheduled plans: what a cluster would do with them, told without one."""
+
+import re
+
+import pytest
+from flytekit import LaunchPlan
+from flytekit.core.context_manager import FlyteContextManager
+from flytekit.core.type_engine import TypeEngine
+from flytekit.models.types import SimpleType
+from flytekit.tools.translator import get_serializable
+
+from tests.workflows.test_fan_out import SETTINGS
+from workflows import launch_plans
+
+PLANS = {name: value for name, value in vars(launch_plans).items() if isinstance(value, LaunchPlan)}
+
+
+def test_launch_plans__are_a_night_and_a_week_for_each_survey() -> None:
+    nights = {name.removeprefix("nightly_") for name in PLANS if name.startswith("nightly_")}
+    weeks = {name.removeprefix("weekly_") for name in PLANS if name.startswith("weekly_")}
+    assert nights == weeks
+    assert len(PLANS) == 2 * len(nights) >= 2
+    assert {plan.name for plan in PLANS.values()} == {
+        f"{start}_{survey}" for survey in nights for start in ("nightly_catalogue", "weekly_check")
+    }
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_launch_plans__are_scheduled_in_five_fields(name: str) -> None:
+    # Flyte's own check takes six fields too, and would then run at another time.
+    schedule = PLANS[name].schedule.cron_schedule.schedule
+    assert re.fullmatch(r"\d{1,2} \d{1,2} \* \* (\*|\d)", schedule)
+    assert schedule.endswith("0") == name.startswith("weekly_")
+
+
+def test_launch_plans__do_not_begin_all_at_once() -> None:
+    times = [plan.schedule.cron_schedule.schedule for plan in PLANS.values()]
+    assert len(set(times)) == len(times)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_launch_plans__bind_every_input(name: str) -> None:
+    plan = PLANS[name]
+    inputs = plan.workflow.python_interface.inputs
+    # Flyte does not check that the workflow has this input.
+    kickoff = plan.schedule.kickoff_time_input_arg
+    assert plan.workflow.interface.inputs[kickoff].type.simple == SimpleType.DATETIME
+    assert set(plan.parameters.parameters) == set(inputs)
+    required = {key for key, one in plan.parameters.parameters.items() if one.required}
+    assert required == {kickoff}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_launch_plans__compile_with_the_settings_they_state(name: str) -> None:
+    plan = PLANS[name]
+    written = get_serializable({}, SETTINGS, plan).to_flyte_idl()
+    assert written.id.name == plan.name
+    assert written.spec.entity_metadata.schedule.kickoff_time_input_arg == "kickoff"
+    context = FlyteContextManager.current_context()
+    for key, kind in plan.workflow.python_interface.inputs.items():
+        parameter = plan.parameters.parameters[key]
+        if not parameter.required:
+            TypeEngine.to_python_value(context, parameter.default, kind)
+    output = plan.parameters.parameters["output"].default.scalar.primitive.string_value
+    assert output.startswith(f"{launch_plans.ROOT}/")
+    assert plan.name.endswith(output.split("/")[-2])
