@@ -129,6 +129,8 @@ def publish_tree(source: Path, uri: str, last: str = "") -> str:
     """
     if source.is_file():
         return publish_file(source, uri)
+    if not source.is_dir():
+        raise StorageError(f"{source} is gone, so {uri} is left as it is; run again")
     target = local_path(uri)
     if target is not None:
         with whole_directory(Path(target), replace=True) as draft:

@@ -75,7 +75,7 @@ class Night:
             "ingest": IngestConfig(chunk_size=20, n_readers=1),
             "cutouts": CutoutConfig(image_size_px=SIDE_PX),
             "posterior": self.posterior(),
-            "information": InformationConfig(n_monte_carlo=10, max_outcomes=50),
+            "information": self.information(),
             **changes,
         }
         told: str = build_catalogue(**inputs)
@@ -84,6 +84,10 @@ class Night:
     @staticmethod
     def posterior(**changes: int) -> PosteriorConfig:
         return dataclasses.replace(PosteriorConfig(n_samples=3, n_threads=1), **changes)
+
+    @staticmethod
+    def information() -> InformationConfig:
+        return InformationConfig(n_monte_carlo=10, max_outcomes=50)
 
     def read(self, output: str = "catalogue") -> pd.DataFrame:
         return pd.read_parquet(self.root / output / "catalogue.parquet")
