@@ -1,7 +1,8 @@
 """A catalogue in its place: what stands there, what replaces it, and in which order.
 
-The record is removed first and written last, so that a run that was cut short in between leaves a
-catalogue that nobody takes for finished.
+The record is removed first and written when the catalogue and its products are there; the survey
+version follows. A run that is cut short in between leaves a catalogue that nobody takes for
+finished, and the next one begins from the old survey version, so its list of changes is whole.
 """
 
 import dataclasses
@@ -73,7 +74,9 @@ def find_standing(output: str, wanted: CatalogueRecord) -> CatalogueRecord | Non
     found = read_record(output)
     if found is None or found.key() != wanted.key() or found.n_missing:
         return None
-    is_there = all(_exists(_join(output, name)) for name in [*found.files, SURVEY])
+    summary = _read_text(_join(output, f"{SURVEY}/{SURVEY_SUMMARY}"))
+    is_beside = summary is not None and json.loads(summary)["digest"] == found.survey_digest
+    is_there = is_beside and all(_exists(_join(output, name)) for name in found.files)
     return found if is_there else None
 
 
@@ -85,9 +88,6 @@ def find_survey(output: str) -> str:
 
 def publish_products(directory: Path, survey: Path, output: str, record: CatalogueRecord) -> str:
     """Put a catalogue, what belongs to it and its survey version where they were asked for.
-
-    The survey version comes after the catalogue: a run that is cut short before it begins again
-    from the old version, so that the list of changes is not lost.
 
     Args:
         directory: holds ``catalogue.parquet`` and the products.
@@ -109,12 +109,12 @@ def publish_products(directory: Path, survey: Path, output: str, record: Catalog
     for name in [] if former is None else former.files:
         if name not in names:
             _remove(_join(output, name))
-    publish_tree(survey, _join(output, SURVEY), last=SURVEY_SUMMARY)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / RECORD
         complete = dataclasses.replace(record, files=names)
         path.write_text(json.dumps(complete.to_dict(), indent=1) + "\n")
         publish_file(path, _join(output, RECORD))
+    publish_tree(survey, _join(output, SURVEY), last=SURVEY_SUMMARY)
     return _join(local_path(output) or output, CATALOGUE)
 
 

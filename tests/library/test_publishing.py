@@ -54,9 +54,9 @@ def products(root: Path, **contents: str) -> Path:
     return root
 
 
-def survey(root: Path, *chunks: str) -> Path:
+def survey(root: Path, *chunks: str, digest: str = WANTED.survey_digest) -> Path:
     (root / "chunks").mkdir(parents=True)
-    (root / "survey.json").write_text(json.dumps(list(chunks)))
+    (root / "survey.json").write_text(json.dumps({"digest": digest, "chunks": chunks}))
     for chunk in chunks:
         (root / "chunks" / f"{chunk}.parquet").write_text(chunk)
     return root
@@ -71,10 +71,10 @@ def test_publish_products__replaces_what_stood_there(output: str, tmp_path: Path
     assert place == f"{output.rstrip('/')}/catalogue.parquet"
     after = files(output)
     record = json.loads(after.pop(RECORD))
+    assert json.loads(after.pop("survey/survey.json"))["chunks"] == ["y", "z"]
     assert after == {
         "catalogue.parquet": "2",
         "hats/b": "2",
-        "survey/survey.json": '["y", "z"]',
         "survey/chunks/y.parquet": "y",
         "survey/chunks/z.parquet": "z",
     }
@@ -119,14 +119,28 @@ def test_find_standing__wants_all_files_and_no_gaps(output: str, tmp_path: Path)
     assert find_standing(output, WANTED) is None
 
 
-def test_publish_products__cut_short_leaves_no_record(output: str, tmp_path: Path) -> None:
+def test_publish_products__cut_short_is_not_finished(output: str, tmp_path: Path) -> None:
     made = products(tmp_path / "made", catalogue_parquet="1")
     publish_products(made, survey(tmp_path / "s"), output, WANTED)
-    with pytest.raises(StorageError):
-        # The survey version is not there, so the run ends after the catalogue was replaced.
-        publish_products(made, tmp_path / "s" / "survey.json" / "nothing", output, WANTED)
-    assert read_record(output) is None
+    now = dataclasses.replace(WANTED, survey_digest="n" * 64)
+    with pytest.raises(StorageError, match="is left as it is"):
+        # The new survey version is gone, so the run ends after the catalogue was replaced.
+        publish_products(made, tmp_path / "nothing", output, now)
+    assert find_standing(output, now) is None
+    # The next run begins from the old survey version.
+    kept = json.loads(files(output)["survey/survey.json"])
+    assert kept["digest"] == WANTED.survey_digest
     assert find_survey(output).endswith("/survey")
+
+
+def test_publish_products__first_takes_the_record_away(output: str, tmp_path: Path) -> None:
+    made = products(tmp_path / "made", catalogue_parquet="1")
+    publish_products(made, survey(tmp_path / "s"), output, WANTED)
+    (made / "catalogue.parquet").unlink()
+    (made / "catalogue.parquet").symlink_to(tmp_path / "nothing")
+    with pytest.raises(StorageError):
+        publish_products(made, survey(tmp_path / "t"), output, WANTED)
+    assert read_record(output) is None
 
 
 def test_read_record__of_another_code_is_none(tmp_path: Path) -> None:

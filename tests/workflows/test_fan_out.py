@@ -1,12 +1,14 @@
 """Many items: locally one by one, on a cluster mapped, beyond a limit nested."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
-from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+from flytekit.core.array_node_map_task import ArrayNodeMapTask, ArrayNodeMapTaskResolver
+from flytekit.core.context_manager import ExecutionState, FlyteContext, FlyteContextManager
 from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.type_engine import TypeEngine
 from flytekit.models.dynamic_job import DynamicJobSpec
@@ -22,6 +24,7 @@ from tests.workflows.survey_night import Night, open_night
 from workflows.fan_out import GROUP, in_groups
 from workflows.ingest import cut_out_chunks
 from workflows.predict import predict_group, predict_shards
+from workflows.verify import verify_group
 
 IMAGES = ImageConfig(
     default_image=Image("default", "example.org/cpu", "v1"),
@@ -98,10 +101,18 @@ def compile_on_cluster(
         name: TypeEngine.to_literal(context, value, kinds[name], types[name].type)
         for name, value in inputs.items()
     }
+    with in_pod() as inside:
+        return dynamic.dispatch_execute(inside, LiteralMap(literals))
+
+
+@contextmanager
+def in_pod() -> Iterator[FlyteContext]:
+    """Flyte's context in a container of a cluster."""
+    context = FlyteContextManager.current_context()
     state = context.new_execution_state().with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
     pod = context.with_serialization_settings(SETTINGS).with_execution_state(state)
     with FlyteContextManager.with_context(pod) as inside:
-        return dynamic.dispatch_execute(inside, LiteralMap(literals))
+        yield inside
 
 
 def predicted(n_shards: int, root: Path) -> dict[str, Any]:
@@ -153,3 +164,55 @@ def test_predict_shards__of_nothing_are_none(
 ) -> None:
     found = compile_on_cluster(predict_shards, predicted(0, tmp_path), monkeypatch)
     assert isinstance(found, LiteralMap)
+
+
+def item_of(spec: DynamicJobSpec, place: int, monkeypatch: pytest.MonkeyPatch) -> ArrayNodeMapTask:
+    """The mapped task as the pod of one item loads it."""
+    (task,) = spec.tasks
+    arguments = task.container.args
+    monkeypatch.setenv("BATCH_JOB_ARRAY_INDEX_VAR_NAME", "ITEM")
+    monkeypatch.setenv("ITEM", str(place))
+    return ArrayNodeMapTaskResolver().load_task(arguments[arguments.index("--") + 1 :])
+
+
+def literals_of(task: ArrayNodeMapTask, **values: object) -> LiteralMap:
+    context = FlyteContextManager.current_context()
+    kinds, types = task.python_interface.inputs, task.interface.inputs
+    return LiteralMap(
+        {
+            name: TypeEngine.to_literal(context, value, kinds[name], types[name].type)
+            for name, value in values.items()
+        }
+    )
+
+
+def test_predict_shards__on_a_cluster_give_each_item_its_own_shard_and_all_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = predicted(3, tmp_path)
+    spec = compile_on_cluster(predict_group, inputs, monkeypatch)
+    assert isinstance(spec, DynamicJobSpec)
+    task = item_of(spec, 2, monkeypatch)
+    shared = {name: inputs[name] for name in ("checkpoints", "posterior", "information")}
+    digests = [[f"s{number}", "c"] for number in range(3)]
+    literals = literals_of(task, shard=inputs["shards"], digests=digests, **shared)
+    with in_pod() as inside:
+        given = task._literal_map_to_python_input(literals, inside)
+    assert given["shard"].digest == "s2"
+    assert given["digests"] == ["s2", "c"]
+    assert [checkpoint.digest for checkpoint in given["checkpoints"]] == ["c"]
+    assert given["posterior"] == inputs["posterior"]
+
+
+def test_verify_shards__on_a_cluster_run_one_item_a_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = predicted(3, tmp_path)["shards"]
+    spec = compile_on_cluster(verify_group, {"shards": shards}, monkeypatch)
+    assert isinstance(spec, DynamicJobSpec)
+    task = item_of(spec, 1, monkeypatch)
+    literals = literals_of(task, shard=shards)
+    with in_pod() as inside:
+        outputs = task.dispatch_execute(inside, literals)
+    (output,) = outputs.literals.values()
+    assert "s1 is no cutout shard" in output.scalar.primitive.string_value

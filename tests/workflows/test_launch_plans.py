@@ -1,16 +1,20 @@
 """Scheduled plans: what a cluster would do with them, told without one."""
 
 import re
+from collections import OrderedDict
 
 import pytest
 from flytekit import LaunchPlan
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.type_engine import TypeEngine
+from flytekit.core.workflow import WorkflowBase
 from flytekit.models.types import SimpleType
 from flytekit.tools.translator import get_serializable
 
 from tests.workflows.test_fan_out import SETTINGS
 from workflows import launch_plans
+from workflows.catalogue import build_catalogue
+from workflows.ingest import compact_survey
 
 PLANS = {name: value for name, value in vars(launch_plans).items() if isinstance(value, LaunchPlan)}
 
@@ -64,3 +68,10 @@ def test_launch_plans__compile_with_the_settings_they_state(name: str) -> None:
     output = plan.parameters.parameters["output"].default.scalar.primitive.string_value
     assert output.startswith(f"{launch_plans.ROOT}/")
     assert plan.name.endswith(output.split("/")[-2])
+
+
+@pytest.mark.parametrize("workflow", [build_catalogue, compact_survey], ids=lambda one: one.name)
+def test_catalogue_workflows__compile(workflow: WorkflowBase) -> None:
+    written = get_serializable(OrderedDict(), SETTINGS, workflow).to_flyte_idl()
+    assert written.template.id.name == workflow.name
+    assert len(written.template.nodes) == (5 if workflow is build_catalogue else 1)
