@@ -65,7 +65,7 @@ def encoding(
 def encode_batches(
     model: nn.Module, batches: Iterable[ImageBatch], precision: str = "float32"
 ) -> Iterator[Float[Tensor, "galaxy feature"]]:
-    """Features of batches as they come, on the CPU, in float32; batches are read ahead.
+    """Features of batches as they come, where the model is, in float32; batches are read ahead.
 
     Args:
         model: runs where it is.
@@ -75,7 +75,7 @@ def encode_batches(
     device = next(model.parameters()).device
     with encoding(model, precision) as encode:
         for pixels in feed(batches, device):
-            yield encode(pixels).cpu()
+            yield encode(pixels)
 
 
 def turned(pixels: UInt8[Tensor, "galaxy y x band"], turn: int) -> UInt8[Tensor, "galaxy y x band"]:

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Integer
 
-from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import load_checkpoint_config
 from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting
 from galaxyloop.encoders import check_encoder_name
+from galaxyloop.encoding import encode_batches
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.layers import count_layers, freeze_layers
 from galaxyloop.finetuning.model import LabelHead, LabelModel
@@ -145,20 +145,16 @@ def vote_model(
     return model.train()
 
 
-@torch.no_grad()
 def encode_galaxies(
     model: GalaxyEncoder, cutouts: Cutouts, positions: Integer[np.ndarray, " galaxy"]
 ) -> Float32[np.ndarray, "galaxy feature"]:
     """Features of unchanged cutouts, in float32; the model is left as it was."""
     parts = [np.zeros((0, model.encoder.n_features), np.float32)]
-    was_training = model.training
-    with predicting(model.eval(), None):
-        device = next(model.parameters()).device
-        for first in range(0, len(positions), _GALAXIES_AT_ONCE):
-            images = cutouts.read(positions[first : first + _GALAXIES_AT_ONCE])
-            views = plain_views(torch.from_numpy(np.ascontiguousarray(images)).to(device))
-            parts.append(model.features(views).float().cpu().numpy())
-    model.train(was_training)
+    starts = range(0, len(positions), _GALAXIES_AT_ONCE)
+    batches = (cutouts.read(positions[i : i + _GALAXIES_AT_ONCE]) for i in starts)
+    with predicting(model, None):
+        for features in encode_batches(model, batches):
+            parts.append(features.cpu().numpy())
     return np.concatenate(parts)
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Float64, UInt8
 
-from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.devices import predicting, repeatable
+from galaxyloop.encoding import encode_batches
 from galaxyloop.errors import LabelError, NoTrainingDataError
+from galaxyloop.feeding import slices
 from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.label_checks import check_trainable
 from galaxyloop.finetuning.model import LabelModel
@@ -153,11 +154,8 @@ def predict_labels(
     """
     outputs = [np.zeros((0, model.target.n_outputs), np.float32)]
     with predicting(model.eval(), n_threads), torch.no_grad():
-        device = next(model.parameters()).device
-        for first in range(0, len(images), _GALAXIES_AT_ONCE):
-            some = np.array(images[first : first + _GALAXIES_AT_ONCE])
-            views = plain_views(torch.from_numpy(some).to(device))
-            outputs.append(model(views).float().cpu().numpy())
+        for features in encode_batches(model, slices(images, _GALAXIES_AT_ONCE)):
+            outputs.append(model.head(features).cpu().numpy())
     return model.target.predict(np.concatenate(outputs))
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 from jaxtyping import Float32, UInt8
 from tqdm import tqdm
 
 from galaxyloop.checkpoint import check_size
 from galaxyloop.devices import predicting
+from galaxyloop.encoding import encode_batches
+from galaxyloop.feeding import slices
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.representations.config import RepresentationConfig
 from galaxyloop.representations.table import SHARD_COLUMNS, make_rows, table_schema, write_rows
@@ -33,15 +34,12 @@ def represent(
         images: cutouts of the size the model was trained on.
         config: batches, precision, threads.
     """
-    was_training = model.training
-    model.eval()
-    try:
-        with predicting(model, config.n_threads), torch.no_grad():
-            starts = range(0, len(images), config.batch_size)
-            parts = [_features(model, images[i : i + config.batch_size], config) for i in starts]
-    finally:
-        model.train(was_training)
-    return np.concatenate([np.empty((0, model.encoder.n_features), np.float32), *parts])
+    parts = [np.empty((0, model.encoder.n_features), np.float32)]
+    with predicting(model, config.n_threads):
+        batches = slices(images, config.batch_size)
+        for features in encode_batches(model, batches, config.precision):
+            parts.append(features.cpu().numpy())
+    return np.concatenate(parts)
 
 
 def write_representations(
@@ -85,16 +83,3 @@ def write_representations(
             yield make_rows(shard.index.iloc[here], vectors, schema)
 
     return write_rows(tables(), schema, footer, path)
-
-
-def _features(
-    model: GalaxyEncoder, images: UInt8[np.ndarray, "galaxy y x band"], config: RepresentationConfig
-) -> Float32[np.ndarray, "galaxy feature"]:
-    """One batch through the encoder."""
-    device = next(model.parameters()).device
-    # Copied, since torch takes no array that is mapped from a file for reading only.
-    pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2)
-    is_low = config.precision == "bfloat16"
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_low):
-        features = model.features(pixels)
-    return np.asarray(features.float().cpu().numpy())
