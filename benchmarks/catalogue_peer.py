@@ -10,6 +10,7 @@ neither intervals nor information.
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,25 +27,31 @@ from galaxyloop.models import GalaxyModel
 from galaxyloop.shards import CutoutShard
 
 N_DRAWS = 5
+Transform = Callable[[Image.Image], Tensor]
 GATES = {LARGE.name: 8.0, SMALL.name: 20.0}
 
 
-class DecodedImages(Dataset[Tensor]):
-    """Images decoded and turned at random, one at a time."""
+def random_views(image_size_px: int) -> Transform:
+    """The transforms of that pipeline, less erasing."""
+    return v2.Compose(
+        [
+            v2.ToImage(),
+            v2.RandomAffine(degrees=180, translate=(0.1, 0.1), scale=(0.9, 1.3)),
+            v2.Resize((image_size_px, image_size_px), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
 
-    def __init__(self, uris: list[str], image_size_px: int) -> None:
-        """The transforms of that pipeline, less erasing."""
+
+class DecodedImages(Dataset[Tensor]):
+    """Images decoded and transformed one at a time."""
+
+    def __init__(self, uris: list[str], transform: Transform) -> None:
+        """Open nothing yet."""
         self.uris = uris
-        self.transform = v2.Compose(
-            [
-                v2.ToImage(),
-                v2.RandomAffine(degrees=180, translate=(0.1, 0.1), scale=(0.9, 1.3)),
-                v2.Resize((image_size_px, image_size_px), antialias=True),
-                v2.RandomHorizontalFlip(),
-                v2.RandomVerticalFlip(),
-                v2.ToDtype(torch.float32, scale=True),
-            ]
-        )
+        self.transform = transform
 
     def __len__(self) -> int:
         """How many images."""
@@ -53,8 +60,7 @@ class DecodedImages(Dataset[Tensor]):
     def __getitem__(self, i: int) -> Tensor:
         """One image."""
         with Image.open(self.uris[i]) as image:
-            view: Tensor = self.transform(image.convert("RGB"))
-        return view
+            return self.transform(image.convert("RGB"))
 
 
 class FiveDraws:
@@ -69,6 +75,7 @@ class FiveDraws:
         """Dropout stays on; nothing else of the network is random."""
         self.model = model
         self.batch_size = batch_size
+        self.transform = random_views(model.image_size_px)
         self.n_workers = os.cpu_count() or 1
 
     def __call__(self, uris: list[str], path: Path) -> Path:
@@ -84,7 +91,7 @@ class FiveDraws:
 
     def _draw(self, uris: list[str]) -> Tensor:
         """One pass over all images."""
-        dataset = DecodedImages(uris, self.model.image_size_px)
+        dataset = DecodedImages(uris, self.transform)
         loader = DataLoader(dataset, self.batch_size, num_workers=self.n_workers)
         rate, head = self.model.head.dropout_rate, self.model.head
         parts = []
@@ -110,10 +117,7 @@ def measure_peer(
     gates = []
     for case in (LARGE, SMALL):
         uris = work.chunk["image_uri"].tolist()[: n_images[case.name]]
-        ratio = time_pairs(
-            *_both_ways(work, case, uris),
-            n_rounds,
-        )
+        ratio = time_pairs(*_both_ways(work, case, uris), n_rounds)
         name = f"speed_up_over_five_draws_{case.name}"
         figures[name] = ratio
         figures[f"peer_images_per_s_{case.name}"] = len(uris) / ratio.baseline_s
@@ -122,7 +126,9 @@ def measure_peer(
     return figures, gates
 
 
-def _both_ways(work: Jobs, case: Case, uris: list[str]):  # noqa: ANN202
+def _both_ways(
+    work: Jobs, case: Case, uris: list[str]
+) -> tuple[Callable[[], Path], Callable[[], Path]]:
     """Theirs and ours on the same images with the same weights."""
     shard = CutoutShard.open(work.cut_out(case.image_size_px, 16))
     model = case_model(case, np.array(shard.images))

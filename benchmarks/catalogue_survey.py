@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
 
 from benchmarks.cutouts import write_images
 from galaxyloop.acquisition import InformationConfig
@@ -31,6 +30,8 @@ CAMPAIGN = "gz_decals_dr5"
 """34 answers to 10 questions, as real ones: most are asked of some volunteers only."""
 SIDE_PX = 424
 """Side of the JPEGs [px]."""
+GALAXIES_DIFFER_BY, SAMPLES_DIFFER_BY = 1.5, 0.4
+"""Standard deviations of the logits of answers, as those of trained networks."""
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 N_READERS = 16 if DEVICE.type == "cuda" else 8
 """Images read and decoded at the same time."""
@@ -59,7 +60,7 @@ def case_model(case: Case, images: np.ndarray, tree: DecisionTree | None = None)
 
     Args:
         case: encoder and size.
-        images: some cutouts, by which the head's weights are scaled.
+        images: some cutouts, by which the head is scaled.
         tree: the questions; None takes those of ``CAMPAIGN``.
     """
     tree = tree or campaign_tree([CAMPAIGN])
@@ -69,10 +70,15 @@ def case_model(case: Case, images: np.ndarray, tree: DecisionTree | None = None)
     model = GalaxyModel(encoder, head, tree, case.image_size_px, Normalisation()).eval()
     with torch.no_grad():
         features = model.features(torch.from_numpy(np.array(images)).permute(0, 3, 1, 2))
-        nn.init.normal_(head.linear.weight, generator=torch.Generator().manual_seed(0))
-        logits: Tensor = head.linear(features) - head.linear.bias
-        head.linear.weight *= 1.5 / logits.std()
-        head.linear.bias -= 1.5 / logits.std() * logits.mean(dim=0)
+        weight = torch.randn(head.linear.weight.shape, generator=torch.Generator().manual_seed(0))
+        logits = features @ weight.T
+        weight *= GALAXIES_DIFFER_BY / logits.std(dim=0).mean()
+        head.linear.weight.copy_(weight)
+        head.linear.bias -= (features @ weight.T).mean(dim=0)
+        # What dropping every other feature would change, or as much less as rarer drops do.
+        change = (features.square() @ weight.T.square()).sqrt().median()
+        odds = (SAMPLES_DIFFER_BY / change).square()
+        head.dropout_rate = min(0.2, float(odds / (1 + odds)))
     return model
 
 

@@ -271,7 +271,7 @@ def main() -> None:
     if figure:
         from benchmarks.scale_figure import draw
 
-        draw(machines(read_rates())[1], figure)
+        draw(*machines(read_rates()), figure)
 
 
 if __name__ == "__main__":

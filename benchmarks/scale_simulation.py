@@ -43,7 +43,7 @@ class Cluster:
     """A machine that is idle is paid for this much longer."""
     shards_a_group: int = 1000
     """Map items of one workflow."""
-    groups_at_once: int = 4
+    groups_at_once: int = 25
     """Workflows that run at the same time."""
     group_start_s: float = 30.0
     """From a workflow's turn to its first pods."""
