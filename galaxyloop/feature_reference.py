@@ -95,8 +95,8 @@ class FeatureReference(nn.Module):
             along = off @ self.axes.double()
             squared = (along.square() / self.variances.double()).sum(dim=1)
             if self.n_axes < self.n_features:
-                left = (off.square().sum(dim=1) - along.square().sum(dim=1)).clamp(min=0)
-                squared = squared + left / self.rest_variance.double()
+                left = off - along @ self.axes.double().T
+                squared = squared + left.square().sum(dim=1) / self.rest_variance.double()
             return (squared.sqrt() / self.unit.double()).float()
 
     def is_sound(self) -> bool:
@@ -110,16 +110,16 @@ def fit_reference(
 ) -> FeatureReference:
     """Fit the reference to training galaxies' features, its unit to galaxies not trained on.
 
-    In float64; the same features give the same bytes. To each variance comes what rounding to
-    bfloat16 does to features, so that no axis is measured finer than a catalogue is computed.
+    In float64; the same features give the same bytes. To each variance comes more than rounding
+    to bfloat16 adds, so that no axis is measured finer than a catalogue is computed.
 
     Args:
         train: features of training galaxies.
         held_out: features of others like them.
 
     Returns:
-        The reference; an unfitted one if fewer than two galaxies train, none is held out, or
-        their features are all the same.
+        The reference; an unfitted one if fewer than two galaxies train, none is held out, or the
+        features of all are the same to that rounding (the encoder has collapsed).
 
     Raises:
         RepresentationError: a feature is not finite.
@@ -134,7 +134,7 @@ def fit_reference(
         return FeatureReference()
     mean, covariance, rounding = _moments(train)
     variances, axes = torch.linalg.eigh(covariance)
-    if float(variances[-1]) <= 0:
+    if float(variances[-1]) <= float(rounding):
         return FeatureReference()
     n_features = train.shape[1]
     n_axes = max(1, min(MAX_AXES, n_features, len(train) // _GALAXIES_PER_AXIS))
@@ -154,7 +154,7 @@ def fit_reference(
 def _moments(
     features: Float[Tensor, "galaxy feature"],
 ) -> tuple[Float[Tensor, " feature"], Float[Tensor, "feature feature"], Float[Tensor, ""]]:
-    """Mean, covariance, and the variance that the lowest precision gives a feature."""
+    """Mean, covariance, and the variance below which the lowest precision tells nothing."""
     mean = features.mean(dim=0, dtype=torch.float64)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for part in features.split(_ROWS_AT_ONCE):
@@ -162,7 +162,7 @@ def _moments(
         covariance += off.T @ off
     covariance /= len(features)
     power = covariance.diagonal().mean() + mean.square().mean()
-    return mean, covariance, power * _LOWEST_PRECISION**2 / 12
+    return mean, covariance, power * _LOWEST_PRECISION**2
 
 
 def _upright(axes: Float[Tensor, "feature axis"]) -> Float[Tensor, "feature axis"]:

@@ -5,7 +5,12 @@ import pandera.pandas as pa
 
 from galaxyloop.catalogue import prediction_columns
 from galaxyloop.decision_tree import DecisionTree
-from schemas.catalogue import coordinate_columns, posterior_checks, posterior_columns
+from schemas.catalogue import (
+    coordinate_columns,
+    posterior_checks,
+    posterior_columns,
+    quality_columns,
+)
 from schemas.judgement import failures
 
 
@@ -18,6 +23,7 @@ def prediction_schema(tree: DecisionTree) -> pa.DataFrameSchema:
         "image_digest": pa.Column(str),
         **posterior_columns(tree),
         **{f"{question}_information_nats": information for question in tree.question_names},
+        **quality_columns(),
     }
     ordered = {name: columns[name] for name in prediction_columns(tree)}
     return pa.DataFrameSchema(

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor
 
 from galaxyloop.augment import plain_views
 from galaxyloop.devices import predicting
 from galaxyloop.feature_reference import fit_reference
+from galaxyloop.flags import image_flags
 from galaxyloop.models import GalaxyEncoder, GalaxyModel
 from galaxyloop.training.data import EpochBatches, LabelledCutouts, TrainingGalaxies
 
@@ -26,8 +27,9 @@ def add_reference(
 
     The encoder looks once at the training galaxies, evenly spread ones if there are more than
     32,768, and at as many validation galaxies; without validation galaxies every tenth training
-    galaxy is held out in their place, which sets the unit a little too small. Weights, galaxies,
-    machine, build and threads fix every byte.
+    galaxy is held out in their place, which sets the unit a little too small. Images that raise a
+    flag themselves do not count, unless most do, as where a survey's sky is black. Weights,
+    galaxies, machine, build and threads fix every byte.
 
     Args:
         model: with the weights that are kept.
@@ -39,34 +41,32 @@ def add_reference(
     """
     if not isinstance(model, GalaxyModel):
         return
+    features = _sound_features(model, train)
     if len(validation):
-        features = encode_plainly(model, train, _spread(len(train)))
-        held_out = encode_plainly(model, validation, _spread(len(validation)))
+        held_out = _sound_features(model, validation)
     else:
-        rows = _spread(len(train))
-        is_held_out = np.arange(len(rows)) % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
-        every = encode_plainly(model, train, rows)
-        features, held_out = every[~is_held_out], every[is_held_out]
+        is_held_out = torch.arange(len(features)) % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+        features, held_out = features[~is_held_out], features[is_held_out]
     model.reference = fit_reference(features, held_out)
 
 
 @torch.no_grad()
-def encode_plainly(
-    model: GalaxyEncoder, galaxies: TrainingGalaxies, rows: Integer[np.ndarray, " galaxy"]
+def _sound_features(
+    model: GalaxyEncoder, galaxies: TrainingGalaxies
 ) -> Float[Tensor, "galaxy feature"]:
-    """Features of unchanged cutouts, on the CPU in float32; the model is left as it was."""
-    parts = [torch.zeros(0, model.encoder.n_features)]
+    """Features of cutouts without a flag, float32 on the CPU; the model is left as it was."""
+    n_taken = min(len(galaxies), _MAX_GALAXIES)
+    rows = np.linspace(0, len(galaxies) - 1, n_taken).astype(np.int64)
+    batches = EpochBatches(galaxies, np.array_split(rows, math.ceil(n_taken / _GALAXIES_AT_ONCE)))
+    features, is_sound = [], []
     was_training = model.training
-    n_batches = max(1, math.ceil(len(rows) / _GALAXIES_AT_ONCE))
     with predicting(model.eval(), None):
         device = next(model.parameters()).device
-        for batch in EpochBatches(galaxies, np.array_split(rows, n_batches)):
-            parts.append(model.features(plain_views(batch.images.to(device))).float().cpu())
+        for batch in batches:
+            features.append(model.features(plain_views(batch.images.to(device))).float().cpu())
+            is_sound.append(torch.from_numpy(image_flags(batch.images.numpy()) == 0))
     model.train(was_training)
-    return torch.cat(parts)
-
-
-def _spread(n_galaxies: int) -> Integer[np.ndarray, " galaxy"]:
-    """Rows of evenly spread galaxies, all of them if they are not too many."""
-    n_taken = min(n_galaxies, _MAX_GALAXIES)
-    return np.linspace(0, n_galaxies - 1, n_taken).astype(np.int64)
+    taken = torch.cat(is_sound)
+    if 2 * int(taken.sum()) < n_taken:
+        taken = torch.ones_like(taken)
+    return torch.cat(features)[taken]
