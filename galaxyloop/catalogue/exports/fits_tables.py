@@ -66,12 +66,17 @@ def _headers(table: ExportTable, kind: np.dtype) -> tuple[Any, Any]:
     header["EXTNAME"] = "CATALOGUE"
     for number, column in enumerate(table.renamed, start=1):
         header[f"TUCD{number}"] = column.ucd
-        header[f"TCOMM{number}"] = column.description
+        header[f"TCOMM{number}"] = _ascii(column.description)
     for name, text in table.provenance.as_texts().items():
-        header.add_comment(f"galaxyloop.{name} = {text}")
+        header.add_comment(_ascii(f"galaxyloop.{name} = {text}"))
     return fits.PrimaryHDU().header, header
 
 
 def _form(kind: np.dtype) -> str:
     """A column's TFORM."""
     return f"{kind.itemsize}A" if kind.kind == "S" else _FORMS[kind.str[1:]]
+
+
+def _ascii(text: str) -> str:
+    """A text as FITS headers take it: other letters become question marks."""
+    return text.encode("ascii", "replace").decode("ascii")

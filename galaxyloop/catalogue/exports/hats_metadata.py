@@ -85,9 +85,10 @@ def describe_catalogue(
         directory: its folder.
         n_rows: rows of each partition that has a file.
     """
-    from hats.catalog import PartitionInfo, TableProperties
-    from hats.io import write_parquet_metadata
-    from hats.pixel_math import HealpixPixel
+    from hats.catalog.dataset.table_properties import TableProperties
+    from hats.catalog.partition_info import PartitionInfo
+    from hats.io.parquet_metadata import write_parquet_metadata
+    from hats.pixel_math.healpix_pixel import HealpixPixel
 
     pixels = [HealpixPixel(partition.order, partition.pixel) for partition in n_rows]
     partitions: Any = PartitionInfo(pixels)

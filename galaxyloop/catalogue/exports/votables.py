@@ -2,8 +2,10 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from galaxyloop.catalogue.exports.table import ExportTable
 
 _TYPES = {"f8": "double", "f4": "float", "i4": "int"}
 _END_OF_TABLE = b"</TABLE>"
+# In the place of descriptions: astropy breaks long lines, after hyphens too.
+_MARK = "@{}@"
+_MARKED = re.compile(rb"\s*@(\d+)@\s*")
 _LINE_BYTES = 3 * 2**14  # A multiple of 3, so that each line is base64 by itself.
 
 
@@ -41,12 +46,13 @@ def _describe(table: ExportTable, kind: np.dtype) -> bytes:
     resource = tree.Resource()
     document.resources.append(resource)
     resource.coordinate_systems.append(tree.CooSys(ID="icrs", system="ICRS"))
-    for name, text in table.provenance.as_texts().items():
-        resource.infos.append(tree.Info(name=f"galaxyloop.{name}", value=text))
+    for name, told in table.provenance.as_texts().items():
+        resource.infos.append(tree.Info(name=f"galaxyloop.{name}", value=told))
     element = tree.TableElement(document, name="catalogue", nrows=table.n_rows)
-    element.description = table.title
+    texts = [table.title, *(column.description for column in table.renamed)]
+    element.description = _MARK.format(0)
     resource.tables.append(element)
-    for column in table.renamed:
+    for number, column in enumerate(table.renamed, start=1):
         field = tree.Field(
             document,
             name=column.name,
@@ -55,11 +61,11 @@ def _describe(table: ExportTable, kind: np.dtype) -> bytes:
             ref="icrs" if _is_position(column) else None,
             **_type(kind[column.name]),
         )
-        field.description = column.description
+        field.description = _MARK.format(number)
         element.fields.append(field)
-    text = io.BytesIO()
-    document.to_xml(text)
-    return text.getvalue()
+    written = io.BytesIO()
+    document.to_xml(written)
+    return _MARKED.sub(lambda mark: escape(texts[int(mark[1])]).encode("utf-8"), written.getvalue())
 
 
 def _type(kind: np.dtype) -> dict[str, str]:
