@@ -1,7 +1,6 @@
 """Rows of predictions: posteriors summarised where the features are, galaxies named beside."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,27 +11,13 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from galaxyloop.acquisition import InformationConfig, expected_information
-from galaxyloop.flags import distance_flags, image_flags
+from galaxyloop.flags import distance_flags
 from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig, PosteriorSummary, summarise
-from galaxyloop.posterior.sampling import EncodedBatch, PosteriorSampler
+from galaxyloop.posterior.sampling import PosteriorSampler, Views
 from galaxyloop.predictions import ImageQuality, prediction_table
 
 _PLACE_COLUMNS = ["id_str", "ra_deg", "dec_deg", "image_digest"]
-
-
-@dataclass(frozen=True)
-class EncodedGalaxies:
-    """What is kept of a batch: its features and what its images are like."""
-
-    features: tuple[Float[Tensor, "view galaxy feature"], ...]
-    """Of each member; the first view is the image as it is."""
-    image_flags: Int32[np.ndarray, " galaxy"]
-
-    @classmethod
-    def of(cls, batch: EncodedBatch) -> "EncodedGalaxies":
-        """Look at the images and let go of them."""
-        return cls(batch.features, image_flags(batch.pixels.cpu().numpy()))
 
 
 class RowMaker:
@@ -58,27 +43,28 @@ class RowMaker:
         self._samplers = [PosteriorSampler(member, posterior) for member in members]
 
     @torch.no_grad()
-    def make(self, batches: Sequence[EncodedGalaxies], places: pd.DataFrame) -> pa.Table:
+    def make(
+        self, batches: Sequence[Views], flags: Int32[np.ndarray, " galaxy"], places: pd.DataFrame
+    ) -> pa.Table:
         """Rows of the batches' galaxies.
 
         Args:
             batches: one or more.
-            places: id, position and image digest of these galaxies, in order.
+            flags: what these galaxies' images are like.
+            places: id, position and image digest, in the same order.
         """
-        by_member = zip(*(batch.features for batch in batches), strict=True)
-        features = [torch.cat(parts, dim=1) for parts in by_member]
+        features = [torch.cat(parts, dim=1) for parts in zip(*batches, strict=True)]
         concentrations = torch.cat(
             [sampler(views) for sampler, views in zip(self._samplers, features, strict=True)]
         )
         summary = summarise(concentrations, self._tree, self._posterior)
         nats = expected_information(concentrations, summary.asked, self._tree, self._information)
         distance = self._distance(features).cpu().numpy()
-        flags = np.concatenate([batch.image_flags for batch in batches])
         quality = ImageQuality(distance, flags | distance_flags(distance))
         return prediction_table(places, _on_cpu(summary), nats.cpu(), self._tree, quality)
 
     def _distance(
-        self, features: Sequence[Float[Tensor, "view galaxy feature"]]
+        self, features: Sequence[Float[Tensor, "view galaxy _feature"]]
     ) -> Float[Tensor, " galaxy"]:
         """Mean over members of the distance of the images as they are; NaN if one knows none."""
         pairs = zip(self._members, features, strict=True)

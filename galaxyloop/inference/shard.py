@@ -2,7 +2,8 @@
 
 import contextlib
 import itertools
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,8 @@ from galaxyloop.acquisition import InformationConfig
 from galaxyloop.checkpoint import check_size
 from galaxyloop.devices import predicting
 from galaxyloop.errors import CheckpointError
-from galaxyloop.inference.rows import EncodedGalaxies, PlaceReader, RowMaker
+from galaxyloop.inference.looking import ImageLooker
+from galaxyloop.inference.rows import PlaceReader, RowMaker
 from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.posterior.sampling import encode_views
@@ -23,6 +25,7 @@ from galaxyloop.shards import CutoutShard
 _GALAXIES_AT_ONCE = {"cpu": 1024}
 _GALAXIES_AT_ONCE_ON_ACCELERATOR = 4096
 _CONCENTRATIONS_AT_ONCE = 2**24
+_LOOKERS = 2
 
 
 def predict_shard(
@@ -76,21 +79,20 @@ def _tables(
     """Some thousand rows at a time, in order."""
     n_galaxies = shard.summary.n_galaxies
     n_batches = _batches_at_once(members, posterior)
-    progress = tqdm(total=n_galaxies, desc="predict", unit=" galaxies", leave=False)
-    with shard.open_index() as index, progress:
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(
+            tqdm(total=n_galaxies, desc="predict", unit=" galaxies", leave=False)
+        )
+        index = stack.enter_context(shard.open_index())
         places = PlaceReader(index, n_batches * posterior.batch_size)
-        batches = shard.batches(posterior.batch_size)
-        with contextlib.closing(encode_views(members, batches, posterior)) as encoded:
-            for group in _groups(map(EncodedGalaxies.of, encoded), n_batches):
-                n_here = sum(len(batch.image_flags) for batch in group)
-                yield rows.make(group, places.take(n_here))
-                progress.update(n_here)
-
-
-def _groups(batches: Iterator[EncodedGalaxies], n_batches: int) -> Iterator[list[EncodedGalaxies]]:
-    """Batches put together, since an accelerator summarises many galaxies in the time of few."""
-    while group := list(itertools.islice(batches, n_batches)):
-        yield group
+        looker = ImageLooker(stack.enter_context(ThreadPoolExecutor(_LOOKERS)))
+        batches = looker.looked_at(shard.batches(posterior.batch_size))
+        encoded = encode_views(members, batches, posterior)
+        stack.enter_context(contextlib.closing(encoded))
+        while group := list(itertools.islice(encoded, n_batches)):
+            flags = looker.flags(len(group))
+            yield rows.make(group, flags, places.take(len(flags)))
+            progress.update(len(flags))
 
 
 def _batches_at_once(members: Sequence[GalaxyModel], posterior: PosteriorConfig) -> int:

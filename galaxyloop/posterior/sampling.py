@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 import numpy as np
@@ -13,6 +12,10 @@ from torch import Tensor, nn
 from galaxyloop.encoding import Encode, encoding, turned
 from galaxyloop.feeding import ImageBatch, feed, slices
 from galaxyloop.posterior.config import PosteriorConfig
+
+Views = tuple[Float[Tensor, "view _galaxy _feature"], ...]
+"""Features of some galaxies under each member, each of its own width; the first view is the image
+as it is."""
 
 
 class VoteHeadLike(Protocol):
@@ -56,16 +59,6 @@ def dropout_masks(
     return is_kept.to(torch.float32) / (1 - dropout_rate)
 
 
-@dataclass(frozen=True)
-class EncodedBatch:
-    """Galaxies that went through the encoders together."""
-
-    pixels: UInt8[Tensor, "galaxy y x band"]
-    """As they were read, on the device."""
-    features: tuple[Float[Tensor, "view galaxy feature"], ...]
-    """Of each member; the first view is the image as it is."""
-
-
 def predict_concentrations(
     model: nn.Module | Sequence[nn.Module],
     images: ImageBatch | Iterable[ImageBatch],
@@ -92,9 +85,9 @@ def predict_concentrations(
     batches = slices(images, config.batch_size) if isinstance(images, np.ndarray) else images
     samplers = [PosteriorSampler(member, config) for member in members]
     parts = []
-    for batch in encode_views(members, batches, config):
-        pairs = zip(samplers, batch.features, strict=True)
-        parts.append(torch.cat([sampler(features) for sampler, features in pairs]).cpu())
+    for by_member in encode_views(members, batches, config):
+        pairs = zip(samplers, by_member, strict=True)
+        parts.append(torch.cat([sampler(views) for sampler, views in pairs]).cpu())
     if not parts:
         raise ValueError("predict_concentrations needs at least one image, got none")
     return torch.cat(parts, dim=1)
@@ -102,7 +95,7 @@ def predict_concentrations(
 
 def encode_views(
     members: Sequence[nn.Module], batches: Iterable[ImageBatch], config: PosteriorConfig
-) -> Generator[EncodedBatch, None, None]:
+) -> Generator[Views, None, None]:
     """Features of each view of each batch under each member; batches are read ahead.
 
     Args:
@@ -118,7 +111,7 @@ def encode_views(
             for member in members
         ]
         for pixels in stack.enter_context(contextlib.closing(feed(batches, device))):
-            yield EncodedBatch(pixels, _features_of_views(encoders, pixels, config.n_augmentations))
+            yield _features_of_views(encoders, pixels, config.n_augmentations)
 
 
 class PosteriorSampler:
@@ -144,7 +137,7 @@ class PosteriorSampler:
 
 def _features_of_views(
     encoders: Sequence[Encode], pixels: UInt8[Tensor, "galaxy y x band"], n_views: int
-) -> tuple[Float[Tensor, "view galaxy feature"], ...]:
+) -> Views:
     """Each view is made once for all members."""
     by_view = []
     for turn in range(n_views):

@@ -33,16 +33,16 @@ INFORMATION = InformationConfig(expected_votes=8)
 POSTERIOR = PosteriorConfig(3, batch_size=8, precision="float32", n_threads=1)
 
 
-def make_model(seed: int = 0, dropout_rate: float = 0.2) -> GalaxyModel:
+def make_model(seed: int = 0, n_bands: int = 12) -> GalaxyModel:
     with seeded(seed):
         network = torch.nn.Sequential(
-            torch.nn.Conv2d(3, 12, 5, stride=2),
+            torch.nn.Conv2d(3, n_bands, 5, stride=2),
             torch.nn.ReLU(),
             torch.nn.AdaptiveAvgPool2d(2),
             torch.nn.Flatten(),
         )
-        head = VoteHead(48, len(TREE.columns), dropout_rate)
-    return GalaxyModel(Encoder("small", network, 48), head, TREE, 16, Normalisation())
+        head = VoteHead(4 * n_bands, len(TREE.columns))
+    return GalaxyModel(Encoder("small", network, 4 * n_bands), head, TREE, 16, Normalisation())
 
 
 def constant_model(first: float) -> GalaxyModel:
@@ -84,7 +84,7 @@ def test_predict_shard__writes_the_summaries_of_the_mixture(tmp_path: Path) -> N
 
 
 def test_predict_shard__depends_on_no_batch_order_or_shard(tmp_path: Path) -> None:
-    images, models = random_images(45), [make_model(0), make_model(1)]
+    images, models = random_images(45), [make_model(0), make_model(1, n_bands=7)]
     ids = [f"g{i}" for i in range(45)]
     order = np.random.default_rng(0).permutation(45)[:20]
     whole = write_shard(tmp_path / "whole", images, ids)

@@ -27,6 +27,7 @@ from schemas.votes import judge_votes
 
 pytestmark = pytest.mark.slow
 FIRST = "smooth-or-featured-gz2"
+POSTERIOR = PosteriorConfig(precision="float32")
 SETTINGS = (PosteriorConfig(), MetricsConfig())
 
 
@@ -113,17 +114,39 @@ def test_predict_shard__does_not_depend_on_the_shard(
     tables = []
     for name, one in (("all", shard), ("some", CutoutShard.open(survey / "other-shard"))):
         path = survey / f"{name}.parquet"
-        predict_shard(model, one, PosteriorConfig(), InformationConfig(), path)
+        predict_shard([model], one, POSTERIOR, InformationConfig(), path)
         tables.append(pd.read_parquet(path).set_index("id_str").drop(columns="image_digest"))
     every, some = tables
     np.testing.assert_allclose(every.loc[some.index], some, atol=1e-5, equal_nan=True)
+
+
+def test_summarise__in_bfloat16_moves_a_trained_posterior_by_little_of_its_width(
+    model: GalaxyModel, shard: CutoutShard, survey: Path
+) -> None:
+    paths = {}
+    for precision in ("float32", "bfloat16"):
+        paths[precision] = survey / f"{precision}.parquet"
+        config = PosteriorConfig(precision=precision)
+        predict_shard([model], shard, config, InformationConfig(), paths[precision])
+    exact, rounded = (pd.read_parquet(path).set_index("id_str") for path in paths.values())
+    columns = model.tree.columns
+    width = np.stack([exact[f"{c}_fraction_p95"] - exact[f"{c}_fraction_p05"] for c in columns])
+    for ending in ("fraction", "fraction_p05", "fraction_p95"):
+        moved = np.stack([(rounded[f"{c}_{ending}"] - exact[f"{c}_{ending}"]) for c in columns])
+        assert np.quantile(np.abs(moved), 0.99) < 0.01
+        assert np.quantile(np.abs(moved / width), 0.99) < 0.05
+        # The error is rounding, not a shift of the whole catalogue.
+        assert np.abs(moved.mean(axis=1)).max() < 1e-3
+    questions = model.tree.question_names
+    moved = [np.abs(rounded[f"{q}_asked"] - exact[f"{q}_asked"]) for q in questions]
+    assert np.quantile(moved, 0.99) < 0.01
 
 
 def test_rank_galaxies__puts_galaxies_first_on_which_the_samples_disagree(
     model: GalaxyModel, shard: CutoutShard, survey: Path
 ) -> None:
     path = survey / "ranked.parquet"
-    predict_shard(model, shard, PosteriorConfig(), InformationConfig(), path)
+    predict_shard([model], shard, PosteriorConfig(), InformationConfig(), path)
     predictions = pd.read_parquet(path)
     ranked = rank_galaxies(predictions, model.tree, AcquisitionConfig())
     n_tenth = len(ranked) // 10

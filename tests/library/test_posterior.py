@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,11 +158,12 @@ def random_images(n_galaxies: int) -> np.ndarray:
 
 def test_predict_concentrations__does_not_depend_on_batch_order_or_neighbours() -> None:
     images, model = random_images(30), TinyModel()
-    together = predict_concentrations(model, images, PosteriorConfig(n_samples=7, batch_size=30))
+    config = PosteriorConfig(n_samples=7, batch_size=30, precision="float32")
+    together = predict_concentrations(model, images, config)
     order = np.random.default_rng(0).permutation(30)
-    shuffled = predict_concentrations(model, images[order], PosteriorConfig(7, batch_size=4))
+    shuffled = predict_concentrations(model, images[order], replace(config, batch_size=4))
     torch.testing.assert_close(shuffled, together[:, order], rtol=1e-5, atol=1e-5)
-    alone = predict_concentrations(model, images[17:18], PosteriorConfig(7))
+    alone = predict_concentrations(model, images[17:18], config)
     torch.testing.assert_close(alone, together[:, 17:18], rtol=1e-5, atol=1e-5)
 
 
@@ -174,7 +176,8 @@ def test_predict_concentrations__runs_the_encoder_once_a_batch() -> None:
 
 
 def test_predict_concentrations__takes_batches_as_they_come() -> None:
-    images, model, config = random_images(10), TinyModel(), PosteriorConfig(3)
+    images, model = random_images(10), TinyModel()
+    config = PosteriorConfig(3, precision="float32")
 
     def stream() -> Iterator[np.ndarray]:
         yield images[:7]
@@ -189,7 +192,8 @@ def test_predict_concentrations__takes_batches_as_they_come() -> None:
 
 def test_predict_concentrations__has_the_spread_of_ordinary_dropout() -> None:
     model, images = TinyModel(), random_images(3)
-    result = predict_concentrations(model, images, PosteriorConfig(4000)).log()
+    config = PosteriorConfig(4000, precision="float32")
+    result = predict_concentrations(model, images, config).log()
     model.eval()
     with torch.no_grad():
         features = model.features(torch.as_tensor(images).permute(0, 3, 1, 2))
@@ -213,7 +217,7 @@ def test_predict_concentrations__gives_the_model_back_in_its_mode() -> None:
 
 def test_predict_concentrations__in_bfloat16_stays_near_float32() -> None:
     model, images = TinyModel(), random_images(20)
-    full = predict_concentrations(model, images, PosteriorConfig(5))
+    full = predict_concentrations(model, images, PosteriorConfig(5, precision="float32"))
     half = predict_concentrations(model, images, PosteriorConfig(5, precision="bfloat16"))
     assert half.dtype == torch.float32
     tree = spiral_tree()
