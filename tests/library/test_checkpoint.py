@@ -12,11 +12,13 @@ from galaxyloop.checkpoint import (
     checkpoint_digest,
     load_checkpoint,
     load_checkpoint_config,
+    load_encoder,
     save_checkpoint,
 )
 from galaxyloop.config import ConfigError
 from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import CheckpointError
+from galaxyloop.feature_reference import fit_reference
 from galaxyloop.heads import VoteHead
 from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.random_streams import seeded
@@ -122,6 +124,10 @@ def test_load_checkpoint_config__refuses_what_is_no_config(
         ("tree", {"name": "t", "questions": [{"name": "q", "answers": ["a"]}]}),
         ("tree", []),
         ("tree", None),
+        ("reference_axes", 10**9),
+        ("reference_axes", 0),
+        ("reference_axes", True),
+        ("reference_axes", "2"),
     ],
 )
 def test_load_checkpoint__refuses_a_config_that_describes_no_model(
@@ -151,6 +157,64 @@ def test_load_checkpoint__refuses_weights_that_do_not_fit(saved: Path) -> None:
     path.write_bytes(b"\x80\x04not safetensors")
     with pytest.raises(CheckpointError, match="cannot be read as safetensors"):
         load_checkpoint(saved)
+
+
+@pytest.fixture
+def referenced(tmp_path: Path) -> Path:
+    """A checkpoint with a reference of random features."""
+    model = make_model()
+    features = torch.randn(2, 200, 256, generator=torch.Generator().manual_seed(0))
+    model.reference = fit_reference(features[0], features[1])
+    return save_checkpoint(model, tmp_path / "referenced", CheckpointRecords(run={"a": 1}))
+
+
+def test_load_checkpoint__gives_the_same_distances(referenced: Path, saved: Path) -> None:
+    features = torch.randn(2, 200, 256, generator=torch.Generator().manual_seed(0))
+    loaded = load_checkpoint(referenced)
+    assert loaded.reference.n_axes == 25
+    expected = fit_reference(features[0], features[1]).distance(features[1])
+    assert torch.equal(loaded.reference.distance(features[1]), expected)
+    assert checkpoint_digest(referenced) != checkpoint_digest(saved)
+    weights = load_encoder(referenced).state_dict()
+    assert not [name for name in weights if "reference" in name]
+
+
+def test_load_checkpoint__of_a_model_without_a_reference_knows_no_distance(saved: Path) -> None:
+    # A model that was never fitted is written as it was before there were references.
+    assert "reference_axes" not in load_checkpoint_config(saved)
+    weights = safetensors.torch.load_file(saved / "weights.safetensors")
+    assert {name.split(".")[0] for name in weights} == {"encoder", "head"}
+    loaded = load_checkpoint(saved)
+    assert not loaded.reference.is_fitted
+    assert bool(loaded.reference.distance(torch.zeros(2, 256)).isnan().all())
+
+
+def test_load_checkpoint__refuses_a_reference_that_does_not_fit(referenced: Path) -> None:
+    path = referenced / "weights.safetensors"
+    weights = safetensors.torch.load_file(path)
+    unit = weights["reference.unit"]
+    changes: list[tuple[dict[str, torch.Tensor], str]] = [
+        ({"reference.axes": torch.zeros(256, 24)}, r"must be torch.float32 \(256, 25\)"),
+        ({"reference.unit": unit.double()}, "got torch.float64"),
+        ({"reference.unit": unit * float("inf")}, "not finite"),
+        ({"reference.unit": -unit}, "variances and unit must be above 0"),
+        ({"reference.variances": torch.zeros(25)}, "variances and unit must be above 0"),
+    ]
+    for change, message in changes:
+        safetensors.torch.save_file({**weights, **change}, path)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(referenced)
+    cut = {name: weight for name, weight in weights.items() if not name.startswith("reference.")}
+    for left in (cut, {**cut, "reference.unit": unit}):
+        safetensors.torch.save_file(left, path)
+        with pytest.raises(CheckpointError, match="weights are missing or too many"):
+            load_checkpoint(referenced)
+    config = load_checkpoint_config(referenced)
+    del config["reference_axes"]
+    (referenced / "config.json").write_text(json.dumps(config))
+    safetensors.torch.save_file(weights, path)
+    with pytest.raises(CheckpointError, match="6 weights are missing or too many"):
+        load_checkpoint(referenced)
 
 
 def test_normalisation__refuses_division_by_zero() -> None:
