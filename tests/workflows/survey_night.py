@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from flytekit.core.local_cache import LocalTaskCache
+from mlflow import MlflowClient
 
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
@@ -143,6 +147,8 @@ def open_night(root: Path) -> Iterator[Night]:
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{root}/mlflow.db"
     os.environ["GALAXYLOOP_STORE"] = str(root / "store")
     try:
+        if not (root / "mlflow.db").exists():
+            shutil.copyfile(_new_registry(), root / "mlflow.db")
         local_run.install()
         LocalTaskCache.initialize()
         yield Night(root)
@@ -152,6 +158,14 @@ def open_night(root: Path) -> Iterator[Night]:
         local_run.install()
         LocalTaskCache.initialize()
         torch.set_num_threads(n_threads)
+
+
+@cache
+def _new_registry() -> Path:
+    """A registry without a model, whose tables take MLflow seconds to make."""
+    path = Path(tempfile.mkdtemp()) / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
 
 
 @contextmanager

@@ -15,12 +15,20 @@ from flytekit.models.dynamic_job import DynamicJobSpec
 from flytekit.models.literals import LiteralMap
 
 from galaxyloop.acquisition import InformationConfig
+from galaxyloop.catalogue import ProductsConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.publishing import CatalogueRecord
 from galaxyloop.surveys import IngestConfig
-from schemas.artefacts import CheckpointDirectory, CutoutShardDirectory
+from schemas.artefacts import (
+    CheckpointDirectory,
+    CutoutShardDirectory,
+    SurveyVersionDirectory,
+)
+from schemas.model_version import ModelVersion
 from tasks.ingest import list_chunks, read_survey
 from tests.workflows.survey_night import Night, open_night
+from workflows.catalogue import make_catalogue
 from workflows.fan_out import GROUP, in_groups
 from workflows.ingest import cut_out_chunks
 from workflows.predict import predict_group, predict_shards
@@ -162,8 +170,45 @@ def test_predict_shards__on_a_cluster_are_nested_beyond_the_limit(
 def test_predict_shards__of_nothing_are_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = compile_on_cluster(predict_shards, predicted(0, tmp_path), monkeypatch)
+    inputs = predicted(0, tmp_path) | {"group": 2}
+    assert isinstance(compile_on_cluster(predict_shards, inputs, monkeypatch), LiteralMap)
+
+
+def made(standing: str, root: Path) -> dict[str, Any]:
+    inputs = predicted(0, root) | {"cutouts": CutoutConfig(), "ingest": IngestConfig()}
+    del inputs["shards"]
+    (root / "v").mkdir()
+    return inputs | {
+        "standing": standing,
+        "record": CatalogueRecord("v", ["c"], "{}"),
+        "survey": SurveyVersionDirectory(str(root / "v"), "v"),
+        "models": [ModelVersion("toy", "1", "c", "run", "registry")],
+        "output": "s3://bucket/catalogue",
+        "before": "",
+        "products": ProductsConfig(formats=["fits"]),
+        "allow_missing": True,
+    }
+
+
+def test_make_catalogue__on_a_cluster_binds_every_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = compile_on_cluster(make_catalogue, made("", tmp_path), monkeypatch)
+    assert isinstance(spec, DynamicJobSpec)
+    inputs = {task.id.name: set(task.interface.inputs) for task in spec.tasks}
+    for node in spec.nodes:
+        name = node.task_node.reference_id.name
+        assert {binding.var for binding in node.inputs} == inputs[name], name
+    assert {"workflows.predict.predict_shards", "tasks.catalogue.publish_catalogue"} <= set(inputs)
+
+
+def test_make_catalogue__on_a_cluster_starts_nothing_if_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = compile_on_cluster(make_catalogue, made("nothing to do", tmp_path), monkeypatch)
     assert isinstance(found, LiteralMap)
+    (told,) = found.literals.values()
+    assert told.scalar.primitive.string_value == "nothing to do"
 
 
 def item_of(spec: DynamicJobSpec, place: int, monkeypatch: pytest.MonkeyPatch) -> ArrayNodeMapTask:
