@@ -8,6 +8,7 @@ of its transform's time, is left out; as many processes decode as there are core
 neither intervals nor information.
 """
 
+import copy
 import json
 import os
 from collections.abc import Callable
@@ -72,8 +73,8 @@ class FiveDraws:
     """
 
     def __init__(self, model: GalaxyModel, batch_size: int) -> None:
-        """Dropout stays on; nothing else of the network is random."""
-        self.model = model
+        """Dropout stays on; weights lie in memory as torch puts them."""
+        self.model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
         self.batch_size = batch_size
         self.transform = random_views(model.image_size_px)
         self.n_workers = os.cpu_count() or 1
@@ -83,7 +84,7 @@ class FiveDraws:
         self.model.to(DEVICE).eval()
         draws = [self._draw(uris) for _ in range(N_DRAWS)]
         stacked = torch.stack(draws, dim=-1).numpy()
-        columns: dict[str, list[str]] = {"id_str": [Path(uri).stem for uri in uris]}
+        columns: dict[str, list[str]] = {"file": [Path(uri).stem for uri in uris]}
         for i, column in enumerate(self.model.tree.columns):
             columns[f"{column}_pred"] = [json.dumps(cell.tolist()) for cell in stacked[:, i]]
         pd.DataFrame(columns).to_csv(path, index=False)

@@ -1,5 +1,6 @@
 """Images, networks and the job that the catalogue's benchmarks share."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ CAMPAIGN = "gz_decals_dr5"
 """34 answers to 10 questions, as real ones: most are asked of some volunteers only."""
 SIDE_PX = 424
 """Side of the JPEGs [px]."""
+MOST_IMAGES = 1024
+"""JPEGs that are written."""
 GALAXIES_DIFFER_BY, SAMPLES_DIFFER_BY = 1.5, 0.4
 """Standard deviations of the logits of answers, as those of trained networks."""
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -102,9 +105,12 @@ class Jobs:
     """
 
     def __init__(self, folder: Path, n_images: int) -> None:
-        """Write the images."""
+        """Write the images; beyond some, galaxies share them, but each is decoded by itself."""
         self.folder = folder
-        self.chunk = write_images(folder / "images", n_images, SIDE_PX)
+        written = write_images(folder / "images", min(n_images, MOST_IMAGES), SIDE_PX)
+        repeated = written.iloc[np.arange(n_images) % len(written)]
+        ids = [f"{i:06}" for i in range(n_images)]
+        self.chunk = repeated.assign(id_str=ids, group_id=ids).reset_index(drop=True)
         self._n_places = 0
 
     def place(self, ending: str = "") -> Path:
@@ -129,7 +135,10 @@ class Jobs:
         self, model: GalaxyModel, config: PosteriorConfig, n_images: int | None = None
     ) -> Path:
         """Cut out, then predict."""
-        return self.from_shard(model, self.cut_out(model.image_size_px, n_images), config)
+        shard = self.cut_out(model.image_size_px, n_images)
+        path = self.from_shard(model, shard, config)
+        shutil.rmtree(shard)
+        return path
 
 
 @contextmanager

@@ -49,9 +49,9 @@ def draws_of(model: GalaxyModel, work: Jobs, is_random: bool) -> np.ndarray:
         steps = [v2.ToImage(), v2.Resize((16, 16)), v2.ToDtype(torch.float32, scale=True)]
         peer.transform = v2.Compose(steps)
     uris = work.chunk["image_uri"].tolist()
-    table = pd.read_csv(peer(uris, work.place(".csv")), dtype={"id_str": str})
-    assert table["id_str"].tolist() == work.chunk["id_str"].tolist()
-    cells = table.drop(columns="id_str").map(json.loads).to_numpy().tolist()
+    table = pd.read_csv(peer(uris, work.place(".csv")), dtype={"file": str})
+    assert table["file"].tolist() == work.chunk["id_str"].tolist()
+    cells = table.drop(columns="file").map(json.loads).to_numpy().tolist()
     return np.array(cells)
 
 
