@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from galaxyloop.catalogue.columns import (
     MIN_ASKED,
@@ -19,6 +20,8 @@ from galaxyloop.catalogue.provenance import (
 )
 from galaxyloop.errors import CatalogueError
 from galaxyloop.predictions import read_batches, table_schema, write_row_groups
+
+_ADDED_LATER = {"feature_distance", "flags"}
 
 
 def write_friendly_catalogue(catalogue: Path, path: Path) -> int:
@@ -40,10 +43,22 @@ def write_friendly_catalogue(catalogue: Path, path: Path) -> int:
     if is_friendly_catalogue(catalogue):
         raise CatalogueError(f"{catalogue} is a friendly catalogue already; give the full one")
     tree = read_catalogue_tree(catalogue)
-    columns = describe_friendly_columns(tree)
+    columns = _columns_of(catalogue, describe_friendly_columns(tree))
     footer = make_footer(read_catalogue_provenance(catalogue), tree, is_friendly=True)
     schema = table_schema([column.name for column in columns]).with_metadata(footer)
     return write_row_groups(_friendly_rows(catalogue, columns, schema), schema, path)
+
+
+def _columns_of(catalogue: Path, columns: Sequence[CatalogueColumn]) -> list[CatalogueColumn]:
+    """The columns that a catalogue has; those from before flags lack what came with them."""
+    names = set(pq.read_schema(catalogue).names)
+    lost = [c.name for c in columns if not {c.name, c.asked or c.name} <= names]
+    if set(lost) - _ADDED_LATER:
+        raise CatalogueError(
+            f"{catalogue} lacks {lost[:5]}, or the columns that tell who is asked; give the "
+            "catalogue.parquet of a run"
+        )
+    return [column for column in columns if column.name not in lost]
 
 
 def _friendly_rows(

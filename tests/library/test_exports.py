@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.io.votable import parse
@@ -212,3 +213,14 @@ def test_main__says_which_formats_there_are(
     assert main(["export", str(catalogue), *options]) == 1
     assert "there is no export format 'xls'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_main__exports_catalogues_from_before_flags(catalogue: Path, tmp_path: Path) -> None:
+    table = pq.read_table(catalogue).drop_columns(["feature_distance", "flags"])
+    pq.write_table(table, tmp_path / "old.parquet")
+    options = ["--format", "votable", "--output", str(tmp_path), "--friendly"]
+    assert main(["export", str(tmp_path / "old.parquet"), *options]) == 0
+    assert Table.read(tmp_path / "old_friendly.vot").colnames[-1] == "bar_toy_no_fraction"
+    pq.write_table(table.drop_columns(["bar-toy_asked"]), tmp_path / "cut.parquet")
+    with pytest.raises(CatalogueError, match=r"lacks \['bar-toy_yes_fraction', 'bar-toy_no"):
+        write_friendly_catalogue(tmp_path / "cut.parquet", tmp_path / "friendly.parquet")
