@@ -1,18 +1,19 @@
 """After training: what the galaxies that a model was trained on look like to its encoder."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from galaxyloop.augment import plain_views
 from galaxyloop.devices import predicting
+from galaxyloop.encoding import encode_batches
 from galaxyloop.feature_reference import fit_reference
 from galaxyloop.flags import image_flags
 from galaxyloop.models import GalaxyEncoder, GalaxyModel
-from galaxyloop.training.data import EpochBatches, LabelledCutouts, TrainingGalaxies
+from galaxyloop.training.data import LabelledCutouts, TrainingGalaxies
 
 _MAX_GALAXIES = 32_768
 """Of so many galaxies the axes, and the distance of one in a thousand, are known well enough."""
@@ -50,23 +51,21 @@ def add_reference(
     model.reference = fit_reference(features, held_out)
 
 
-@torch.no_grad()
 def _sound_features(
-    model: GalaxyEncoder, galaxies: TrainingGalaxies
+    model: GalaxyModel, galaxies: TrainingGalaxies
 ) -> Float[Tensor, "galaxy feature"]:
-    """Features of cutouts without a flag, float32 on the CPU; the model is left as it was."""
+    """Features of cutouts without a flag, in float32 on the CPU; the model is left as it was."""
     n_taken = min(len(galaxies), _MAX_GALAXIES)
     rows = np.linspace(0, len(galaxies) - 1, n_taken).astype(np.int64)
-    batches = EpochBatches(galaxies, np.array_split(rows, math.ceil(n_taken / _GALAXIES_AT_ONCE)))
-    features, is_sound = [], []
-    was_training = model.training
-    with predicting(model.eval(), None):
-        device = next(model.parameters()).device
-        for batch in batches:
-            features.append(model.features(plain_views(batch.images.to(device))).float().cpu())
-            is_sound.append(torch.from_numpy(image_flags(batch.images.numpy()) == 0))
-    model.train(was_training)
-    taken = torch.cat(is_sound)
-    if 2 * int(taken.sum()) < n_taken:
-        taken = torch.ones_like(taken)
-    return torch.cat(features)[taken]
+    is_sound: list[np.ndarray] = []
+
+    def batches() -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
+        for part in np.array_split(rows, math.ceil(n_taken / _GALAXIES_AT_ONCE)):
+            images = galaxies.read(part).images.numpy()
+            is_sound.append(image_flags(images) == 0)
+            yield images
+
+    with predicting(model, None):
+        features = torch.cat([part.cpu() for part in encode_batches(model, batches())])
+    taken = torch.from_numpy(np.concatenate(is_sound))
+    return features[taken] if 2 * int(taken.sum()) >= n_taken else features
