@@ -27,11 +27,12 @@ class RepeatedIds:
     def add(self, ids: npt.NDArray[np.object_]) -> None:
         """Take note of some more ids."""
         hashes = np.asarray(pd.util.hash_array(ids, categorize=False), dtype=np.uint64)
-        self._keep([*self._parts, hashes[hashes <= self._bound]])
+        self._keep(hashes[hashes <= self._bound])
         while self._n_kept > MAX_HASHES:
             self._bound = self._bound // np.uint64(2)
             kept = np.concatenate(self._parts)
-            self._keep([kept[kept <= self._bound]])
+            self._parts, self._n_kept = [], 0
+            self._keep(kept[kept <= self._bound])
 
     def check(self) -> None:
         """Refuse ids that came twice.
@@ -47,7 +48,7 @@ class RepeatedIds:
                 "chunk of one survey version once, with the predictions of that chunk"
             )
 
-    def _keep(self, parts: list[npt.NDArray[np.uint64]]) -> None:
+    def _keep(self, hashes: npt.NDArray[np.uint64]) -> None:
         """Remember hashes."""
-        self._parts = parts
-        self._n_kept = sum(len(part) for part in parts)
+        self._parts.append(hashes)
+        self._n_kept += len(hashes)

@@ -12,6 +12,7 @@ from astropy.io.votable import parse
 from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
+from galaxyloop import predictions
 from galaxyloop.catalogue.columns import describe_columns
 from galaxyloop.catalogue.exports import EXPORTS, export_catalogue, fits_tables, votables
 from galaxyloop.catalogue.exports.table import ExportTable
@@ -36,6 +37,12 @@ def friendly(catalogue: Path) -> Path:
     path = catalogue.with_name("catalogue_friendly.parquet")
     write_friendly_catalogue(catalogue, path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports in three batches."""
+    monkeypatch.setattr(predictions, "ROW_GROUP_ROWS", 128)
 
 
 def as_exported(catalogue: Path) -> pd.DataFrame:

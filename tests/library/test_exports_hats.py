@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy_healpix.healpy import ang2pix
 
+from galaxyloop import predictions
 from galaxyloop.catalogue.exports import export_catalogue
 from galaxyloop.catalogue.exports.hats_collections import MARGIN_ARCSEC, HatsSummary, write_hats
 from galaxyloop.catalogue.exports.hats_partitions import (
@@ -58,7 +59,9 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def collection(catalogue: Path) -> Path:
     place = catalogue.with_name("catalogue_hats")
-    summary = write_hats(ExportTable.open(catalogue), place, MAX_ROWS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictions, "ROW_GROUP_ROWS", 1_000)  # so that rows come in batches
+        summary = write_hats(ExportTable.open(catalogue), place, MAX_ROWS)
     assert summary.n_partitions > 30
     assert summary == HatsSummary(N_GALAXIES - 2, 2, summary.n_partitions)
     return place
