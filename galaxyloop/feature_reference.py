@@ -157,8 +157,8 @@ def _moments(
     """Mean, covariance, and the variance below which the lowest precision tells nothing."""
     mean = features.mean(dim=0, dtype=torch.float64)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for part in features.split(_ROWS_AT_ONCE):
-        off = part.double() - mean
+    for first in range(0, len(features), _ROWS_AT_ONCE):
+        off = features[first : first + _ROWS_AT_ONCE].double() - mean
         covariance += off.T @ off
     covariance /= len(features)
     power = covariance.diagonal().mean() + mean.square().mean()
