@@ -35,9 +35,10 @@ def build_until_killed(night: Night) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=500)
 
 
-def row_groups(path: Path) -> list[object]:
-    with pq.ParquetFile(path) as file:
-        return [file.read_row_group(group) for group in range(file.metadata.num_row_groups)]
+def row_groups(path: Path) -> bytes:
+    """A parquet file up to its footer, which has the date."""
+    content = path.read_bytes()
+    return content[: -8 - int.from_bytes(content[-8:-4], "little")]
 
 
 def test_build_catalogue__killed_in_a_shard_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
@@ -59,4 +60,5 @@ def test_build_catalogue__killed_in_a_shard_goes_on_to_the_same_bytes(tmp_path: 
     files = [night.root / "catalogue" / "catalogue.parquet" for night in (killed, whole)]
     first, second = map(row_groups, files)
     assert first == second
-    assert sum(group.num_rows for group in first) == N_GALAXIES
+    assert len(first) > 1000
+    assert [pq.read_metadata(path).num_rows for path in files] == [N_GALAXIES] * 2
