@@ -136,7 +136,7 @@ def test_summarise__in_bfloat16_moves_a_trained_posterior_by_little_of_its_width
         assert np.quantile(np.abs(moved), 0.99) < 0.01
         assert np.quantile(np.abs(moved / width), 0.99) < 0.05
         # The error is rounding, not a shift of the whole catalogue.
-        assert np.abs(moved.mean(axis=1)).max() < 1e-3
+        assert np.abs(moved.mean(axis=1)).max() < 2e-3
     questions = model.tree.question_names
     moved = [np.abs(rounded[f"{q}_asked"] - exact[f"{q}_asked"]) for q in questions]
     assert np.quantile(moved, 0.99) < 0.01
