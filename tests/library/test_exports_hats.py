@@ -1,5 +1,6 @@
 """HATS exports: lsdb opens them, and searches find the galaxies that brute force finds."""
 
+import sys
 from pathlib import Path
 
 import dask
@@ -24,7 +25,7 @@ from galaxyloop.catalogue.exports.hats_partitions import (
 )
 from galaxyloop.catalogue.exports.table import ExportTable
 from galaxyloop.catalogue.friendly import write_friendly_catalogue
-from galaxyloop.errors import CatalogueError
+from galaxyloop.errors import CatalogueError, ConfigError
 from tests.library.catalogue_tables import make_catalogue, random_positions
 
 N_GALAXIES = 3_000
@@ -239,4 +240,13 @@ def test_write_hats__refuses_a_catalogue_without_positions(tmp_path: Path) -> No
     path = make_catalogue(tmp_path / "catalogue.parquet", nowhere)
     with pytest.raises(CatalogueError, match="none of the 3 galaxies .* has a position"):
         write_hats(ExportTable.open(path), tmp_path / "hats")
+    assert not (tmp_path / "hats").exists()
+
+
+def test_write_hats__says_what_to_install(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hats", None)
+    with pytest.raises(ConfigError, match=r"pip install 'galaxyloop\[hats\]'"):
+        write_hats(ExportTable.open(catalogue), tmp_path / "hats")
     assert not (tmp_path / "hats").exists()
