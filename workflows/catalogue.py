@@ -72,9 +72,10 @@ def make_catalogue(
         metrics=fetch_metrics(model=models[0]),
         before=before,
     )
-    return publish_catalogue(
+    told: str = publish_catalogue(
         output=output, catalogue=catalogue, survey=survey, missing=missing, record=record
     )
+    return told
 
 
 @workflow

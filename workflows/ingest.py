@@ -22,7 +22,10 @@ def _cut_out(
     chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig
 ) -> tuple[Any, list[str]]:
     """One task a chunk."""
-    items = {"chunk": chunks, "chunk_digest": [chunk.digest for chunk in chunks]}
+    items: dict[str, list[Any]] = {
+        "chunk": chunks,
+        "chunk_digest": [chunk.digest for chunk in chunks],
+    }
     return fan_out(cut_out_chunk, items, {"config": cutouts, "ingest": ingest})
 
 
@@ -45,7 +48,10 @@ def cut_out_chunks(
         cut_out_group(chunks=part, cutouts=cutouts, ingest=ingest)
         for part in in_groups(chunks, group)
     ]
-    return join_shards(groups=[part[0] for part in parts], reasons=[part[1] for part in parts])
+    joined: tuple[list[CutoutShard | None], list[str]] = join_shards(
+        groups=[part[0] for part in parts], reasons=[part[1] for part in parts]
+    )
+    return joined
 
 
 @workflow

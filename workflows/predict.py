@@ -19,7 +19,10 @@ def _predict(
 ) -> tuple[Any, list[str]]:
     """One task a shard."""
     members = [checkpoint.digest for checkpoint in checkpoints]
-    items = {"shard": shards, "digests": [[shard.digest, *members] for shard in shards]}
+    items: dict[str, list[Any]] = {
+        "shard": shards,
+        "digests": [[shard.digest, *members] for shard in shards],
+    }
     shared = {"checkpoints": checkpoints, "posterior": posterior, "information": information}
     return fan_out(predict_shard, items, shared)
 
@@ -52,4 +55,7 @@ def predict_shards(
         )
         for part in in_groups(shards, group)
     ]
-    return join_predictions(groups=[part[0] for part in parts], reasons=[part[1] for part in parts])
+    joined: tuple[list[Prediction | None], list[str]] = join_predictions(
+        groups=[part[0] for part in parts], reasons=[part[1] for part in parts]
+    )
+    return joined

@@ -7,17 +7,23 @@ from tasks.verify import join_faults, verify_shard
 from workflows.fan_out import GROUP, fan_out, in_groups
 
 
+def _verify(shards: list[CutoutShard]) -> list[str | None]:
+    """One task a shard."""
+    faults: list[str | None] = fan_out(verify_shard, {"shard": shards}, {})[0]
+    return faults
+
+
 @dynamic
 def verify_group(shards: list[CutoutShard]) -> list[str | None]:
     """What is wrong with each of some shards; None where that could not be told."""
-    faults, _ = fan_out(verify_shard, {"shard": shards}, {})
-    return faults
+    return _verify(shards)
 
 
 @dynamic
 def verify_shards(shards: list[CutoutShard], group: int = GROUP) -> list[str | None]:
     """As ``verify_group``, for any number of shards: nested in groups of at most ``group``."""
     if len(shards) <= group:
-        faults, _ = fan_out(verify_shard, {"shard": shards}, {})
-        return faults
-    return join_faults(groups=[verify_group(shards=part) for part in in_groups(shards, group)])
+        return _verify(shards)
+    parts = [verify_group(shards=part) for part in in_groups(shards, group)]
+    joined: list[str | None] = join_faults(groups=parts)
+    return joined

@@ -91,7 +91,8 @@ def resolve_models(
         RegistryError: two names stand for the same weights.
     """
     client = open_client()
-    checkpoints, versions = [], []
+    checkpoints: list[Checkpoint] = []
+    versions: list[ModelVersion] = []
     for name in (model, *further_models):
         checkpoint, version = _download(client, name)
         if checkpoint.digest in [other.digest for other in checkpoints]:
