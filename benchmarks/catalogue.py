@@ -27,8 +27,8 @@ def sizes(is_quick: bool) -> tuple[int, int, dict[str, int]]:
         n_images, n_rounds = (1024, 3) if is_quick else (8192, 5)
         return n_images, n_rounds, {LARGE.name: n_images // 4, SMALL.name: n_images // 2}
     if is_quick:
-        return 96, 2, {LARGE.name: 16, SMALL.name: 64}
-    return 512, 7, {LARGE.name: 96, SMALL.name: 384}
+        return 128, 2, {LARGE.name: 16, SMALL.name: 128}
+    return 512, 7, {LARGE.name: 96, SMALL.name: 512}
 
 
 def parts(work: Jobs, is_quick: bool) -> dict[str, Callable[[], Measured]]:
@@ -38,8 +38,8 @@ def parts(work: Jobs, is_quick: bool) -> dict[str, Callable[[], Measured]]:
     n_for_intervals, n_rows = (60, 8_000) if is_quick else (300, 40_000)
     return {
         "share of the bare encoder": lambda: measure_shares(work, n_rounds),
-        "thirty samples": lambda: measure_samples(work, n_rounds),
-        "five passes": lambda: measure_peer(work, max(n_rounds - 2, 1), n_for_peer),
+        "thirty samples": lambda: measure_samples(work, 1 if is_quick else n_rounds),
+        "five passes": lambda: measure_peer(work, 1 if is_quick else 5, n_for_peer),
         "intervals": lambda: measure_intervals(n_for_intervals, n_rounds),
         "mutual information": lambda: measure_information(n_rounds),
         "writing": lambda: measure_writing(work.folder, n_rows, n_rounds),

@@ -16,6 +16,7 @@ import torch
 
 from benchmarks.catalogue_survey import Case, case_model, posterior, predict, shard_of_noise
 from benchmarks.harness import Gate, at_most
+from galaxyloop.catalogue import CatalogueProvenance, write_catalogue
 from galaxyloop.decision_tree import DecisionTree, Question
 
 GROWTH_GATE = 1.2
@@ -54,14 +55,18 @@ def _peak_of_process(shard: Path, output: Path) -> float:
 
 
 def main() -> None:
-    """Predict one shard with a cheap network."""
+    """Predict one shard with a cheap network, and write its catalogue."""
     torch.set_num_threads(1)
     shard, output = Path(sys.argv[1]), Path(sys.argv[2])
     questions = (Question("smooth", ("yes", "no")), Question("bar", ("yes", "no")))
     case = Case("resnet_mini", IMAGE_SIZE_PX, 256)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), dtype=np.uint8)
     model = case_model(case, pixels, DecisionTree("short", questions))
-    predict(model, shard, posterior(case, 2, n_grid=16), output)
+    predicted = output.with_suffix(".predictions")
+    predict(model, shard, posterior(case, 2, n_grid=16), predicted)
+    names = "model_name model_version checkpoint_digest campaign code_version date survey_digest"
+    provenance = CatalogueProvenance(**dict.fromkeys(names.split(), "benchmark"))
+    write_catalogue([predicted], model.tree, provenance, output)
     print(json.dumps({"peak_bytes": peak_bytes()}))
 
 
