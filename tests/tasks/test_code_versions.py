@@ -16,10 +16,13 @@ from tasks.resources import CODE_VERSIONS
 
 LIBRARY = Path(__file__).resolve().parents[2] / "galaxyloop"
 SEEN = Path(__file__).with_name("code_versions.json")
-NETWORK = ("checkpoint", "decision_tree", "devices", "dirichlet", "encoders", "heads", "models")
+NETWORK = (
+    *("checkpoint", "decision_tree", "devices", "dirichlet", "encoders", "encoding", "feeding"),
+    *("feature_reference", "heads", "layout", "models"),
+)
 TRAINING = (
     *NETWORK,
-    *("augment", "objectives", "random_streams", "shards", "splits", "training"),
+    *("augment", "flags", "objectives", "random_streams", "shards", "splits", "training"),
 )
 MODULES: dict[str, tuple[str, ...]] = {
     "cut_out_chunk": ("cutouts", "image_files", "images", "shards", "surveys/fingerprints"),
@@ -27,7 +30,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "pretrain_byol": TRAINING,
     "pretrain_hybrid": TRAINING,
     "evaluate": (*NETWORK, "evaluation", "metrics", "posterior", "shards", "training/data"),
-    "predict_shard": (*NETWORK, "acquisition/information", "inference", "posterior", "predictions"),
+    "predict_shard": (
+        *NETWORK,
+        *("acquisition/information", "flags", "inference", "posterior", "predictions"),
+        *("shard_streams", "shard_summary", "shards"),
+    ),
     "finetune": (*TRAINING, "finetuning"),
     "evaluate_finetuned": (*TRAINING, "finetuning"),
     "predict_labels": (*NETWORK, "finetuning"),
