@@ -123,8 +123,8 @@ def build_catalogue(
     checkpoints: list[Checkpoint],
     models: list[ModelVersion],
     posterior: PosteriorConfig,
+    rejected: dict[str, int],
     products: ProductsConfig = ProductsConfig(),
-    rejected: dict[str, int] = {},  # noqa: B006 - Flyte takes no other default of a mapping
     metrics: str = "",
     before: str = "",
 ) -> Catalogue:
@@ -139,8 +139,8 @@ def build_catalogue(
         checkpoints: of the models, in their order.
         models: their names and versions.
         posterior: the settings they were predicted with.
-        products: what to make besides.
         rejected: galaxies without a cutout, by reason.
+        products: what to make besides.
         metrics: the first model's, from ``fetch_metrics``.
         before: address of the survey version of the catalogue before; empty without one.
     """

@@ -135,6 +135,7 @@ def campaign_round(
         checkpoints=[checkpoint],
         models=[model],
         posterior=posterior,
+        rejected={},
         before=previous,
     )
     ranked = rank_galaxies(
