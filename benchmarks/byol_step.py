@@ -132,7 +132,7 @@ def lightly_version() -> str | None:
 def main() -> None:
     """Measure and gate."""
     arguments = parse_arguments(__doc__ or "")
-    sizes = (32, 1, 3) if arguments.quick else (32, 2, 7)
+    sizes = (32, 1, 3) if arguments.quick else (32, 2, 15)
     has_bfloat16 = choose_precision(TrainingConfig(), DEVICE) == "bfloat16"
     version = lightly_version()
     figures: dict[str, object] = {

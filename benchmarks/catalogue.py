@@ -60,7 +60,8 @@ def main() -> None:
             found, found_gates = measure()
             figures |= found
             gates += found_gates
-    finish("catalogue", figures, gates, arguments)
+    # A result of each kind of machine is kept beside the other.
+    finish("catalogue_gpu" if DEVICE.type == "cuda" else "catalogue", figures, gates, arguments)
 
 
 if __name__ == "__main__":

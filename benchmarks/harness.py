@@ -119,7 +119,7 @@ def finish(
     passed = all(gate.is_passed for gate in gates)
     result = {
         "name": name,
-        "command": f"python -m benchmarks.{name}{options}",
+        "command": f"python -m benchmarks.{name.removesuffix('_gpu')}{options}",
         "passed": passed,
         "figures": plain,
         "gates": [{**asdict(gate), "is_passed": gate.is_passed} for gate in gates],

@@ -74,10 +74,18 @@ def find_standing(output: str, wanted: CatalogueRecord) -> CatalogueRecord | Non
     found = read_record(output)
     if found is None or found.key() != wanted.key() or found.n_missing:
         return None
-    summary = _read_text(_join(output, f"{SURVEY}/{SURVEY_SUMMARY}"))
-    is_beside = summary is not None and json.loads(summary)["digest"] == found.survey_digest
+    is_beside = _published_survey(output) == found.survey_digest
     is_there = is_beside and all(_exists(_join(output, name)) for name in found.files)
     return found if is_there else None
+
+
+def _published_survey(output: str) -> str | None:
+    """Digest of the survey version beside a catalogue; None if there is none that can be read."""
+    text = _read_text(_join(output, f"{SURVEY}/{SURVEY_SUMMARY}"))
+    try:
+        return None if text is None else str(json.loads(text)["digest"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def find_survey(output: str) -> str:

@@ -76,7 +76,12 @@ class StreamedShard:
     @cached_property
     def _index_bytes(self) -> bytes:
         """The index as it is stored."""
-        content = self.reader.read(f"{self.address}/index.parquet")
+        try:
+            content = self.reader.read(f"{self.address}/index.parquet")
+        except ABSENT_ERRORS as error:
+            raise ShardError(
+                f"{self.address} lacks index.parquet: {error}; cut it out again"
+            ) from error
         self._check("index.parquet", hashlib.sha256(content).hexdigest())
         return content
 

@@ -19,6 +19,9 @@ from tasks.local_run import is_in_pod
 from tasks.opening import open_survey
 from tasks.resources import CODE_VERSIONS, RETRIES, TABLES, retrying_storage
 
+CATALOGUE_CODE = 1
+"""Raised when catalogues or their products come out otherwise: what stands is then made again."""
+
 if TYPE_CHECKING:
     from galaxyloop.surveys import SurveyVersion as Version
 
@@ -78,6 +81,7 @@ def find_standing(
         "information": information.to_dict(),
         "products": products.to_dict(),
         "code": {name: CODE_VERSIONS[name] for name in ("cut_out_chunk", "predict_shard")},
+        "catalogue_code": CATALOGUE_CODE,
     }
     wanted = CatalogueRecord(
         survey_digest=survey.digest,

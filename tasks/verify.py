@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flytekit import task
 
+from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import CutoutShard, SurveyVersion, SurveyVersionDirectory
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_survey
@@ -36,7 +37,7 @@ def verify_shard(shard: CutoutShard) -> str:
     try:
         Shard.open(directory, verify=True)
     except ShardError as error:
-        return str(error)
+        return f"shard {shard.digest[:12]} at {shard.uri}: {error}"
     return ""
 
 
@@ -48,7 +49,11 @@ def join_faults(groups: list[list[str | None]]) -> list[str | None]:
 
 @task(requests=TABLES, retries=RETRIES)
 def verify_published(
-    output: str, survey: SurveyVersion, found: list[str | None], kickoff: datetime
+    output: str,
+    survey: SurveyVersion,
+    found: list[str | None],
+    missing: list[MissingChunk],
+    kickoff: datetime,
 ) -> str:
     """Hold a catalogue against its survey, its record and its schema; says that all is well.
 
@@ -56,6 +61,7 @@ def verify_published(
         output: where the catalogue is.
         survey: the version published beside it.
         found: what is wrong with each shard; None where that could not be told.
+        missing: chunks of which there is no shard, and none could be cut out.
         kickoff: when the check was due.
     """
     from galaxyloop.catalogue import read_catalogue_tree
@@ -76,6 +82,8 @@ def verify_published(
                     f"{output} holds no finished catalogue (no catalogue.json); build it first"
                 )
             fetch(f"{output.rstrip('/')}/{CATALOGUE}", path)
+        if sum(chunk.n_galaxies for chunk in missing) > record.n_missing:
+            faults += [f"chunk {one.chunk[:12]} has no cutouts: {one.reason}" for one in missing]
         faults += find_faults(path, record, version)
         n_rows = check_file(path, read_catalogue_tree(path), judge_catalogue)
     check_faults(faults, f"the catalogue at {output}")

@@ -210,9 +210,11 @@ def verify_catalogue(
     survey = fetch_published_survey(output=output)
     chunks = list_chunks(survey=survey)
     found, reasons = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
-    shards, _, _ = check_cutouts(
+    shards, missing, _ = check_cutouts(
         survey=survey, shards=found, reasons=reasons, config=ingest, allow_missing=True
     )
     faults = verify_shards(shards=shards)
-    told: str = verify_published(output=output, survey=survey, found=faults, kickoff=kickoff)
+    told: str = verify_published(
+        output=output, survey=survey, found=faults, missing=missing, kickoff=kickoff
+    )
     return told

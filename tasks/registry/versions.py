@@ -1,5 +1,6 @@
 """Versions: registered models, their aliases, and their files when wanted again; never cached."""
 
+import logging
 import re
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from tasks.local_run import keep, new_directory
 from tasks.registry.client import address_of, experiment_id, look_up, open_client
 from tasks.registry.runs import DIGEST_TAG
 from tasks.resources import RETRIES, TABLES
+
+logger = logging.getLogger("galaxyloop")
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -110,18 +113,26 @@ def resolve_models(
 
 @task(requests=TABLES, retries=RETRIES)
 def fetch_metrics(model: ModelVersion) -> str:
-    """A model's metrics on held-out galaxies as JSON, row by row; empty if it was not evaluated."""
+    """A model's metrics on held-out galaxies as JSON, row by row.
+
+    Empty if it was not evaluated, or its run is gone: no catalogue waits for that.
+    """
     import pandas as pd
     from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
 
     client = open_client()
-    names = {found.path for found in client.list_artifacts(model.run_id, "evaluation")}
-    if "evaluation/metrics.parquet" not in names:
+    try:
+        names = {found.path for found in client.list_artifacts(model.run_id, "evaluation")}
+        if "evaluation/metrics.parquet" not in names:
+            return ""
+        with tempfile.TemporaryDirectory() as scratch:
+            uri = f"runs:/{model.run_id}/evaluation/metrics.parquet"
+            path = download_artifacts(artifact_uri=uri, dst_path=scratch)
+            return str(pd.read_parquet(path).to_json(orient="records"))
+    except MlflowException as error:
+        logger.warning("metrics of %s are not on the card: %s", model.name, error)
         return ""
-    with tempfile.TemporaryDirectory() as scratch:
-        uri = f"runs:/{model.run_id}/evaluation/metrics.parquet"
-        path = download_artifacts(artifact_uri=uri, dst_path=scratch)
-        return str(pd.read_parquet(path).to_json(orient="records"))
 
 
 @task(requests=TABLES, retries=RETRIES)
