@@ -22,7 +22,7 @@ FIRST_ROW_OF_SECOND_GROUP = 65_536
 def predictions(n_galaxies: int) -> pd.DataFrame:
     table = pd.DataFrame(0.5, index=range(n_galaxies), columns=list(prediction_columns(TREE)))
     table["id_str"] = [str(i) for i in range(n_galaxies)]
-    return table.assign(image_digest="d")
+    return table.assign(image_digest="d", flags=0)
 
 
 def write(table: pd.DataFrame, path: Path) -> Path:
