@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import save_file
 
+from galaxyloop.encoders import build_encoder
 from galaxyloop.errors import ConfigError, StorageError, UnknownNameError
+from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.label_efficiency.cells import METRICS, Cell, run_cell
-from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
+from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, open_study, save_study
 from galaxyloop.label_efficiency.pretraining import pretrain_arm, pretraining_key, with_threads
 from galaxyloop.label_efficiency.simulated import simulate_study, simulated_config
@@ -155,3 +158,22 @@ def test_run_cell__hybrid_beats_training_from_nothing_at_100_labels(tmp_path: Pa
         for name, checkpoint in (("direct", None), ("hybrid_gz2", encoder))
     }
     assert np.mean(auc["hybrid_gz2"]) > np.mean(auc["direct"])
+
+
+def test_pretrain_arm__reads_published_weights_and_both_kinds_use_them(
+    small: StudyData, tmp_path: Path
+) -> None:
+    weights = tmp_path / "model.safetensors"
+    save_file(build_encoder("resnet_mini").network.state_dict(), weights)
+    run = FinetuneRun(
+        encoder="resnet_mini", weights=str(weights), weights_mean=[0.5] * 3, weights_std=[0.25] * 3
+    )
+    arm = ArmConfig("published", "published", finetune=run)
+    config = replace(small_config(), arms=[arm])
+    key = pretraining_key(arm, small)
+    checkpoint = pretrain_arm(arm, small, tmp_path / "checkpoint")
+    for kind in ("probe", "finetune"):
+        row = run_cell(Cell("published", kind, 20, 0), config, small, checkpoint)
+        assert 0 <= row["auc"] <= 1
+    save_file(build_encoder("resnet_mini").network.state_dict(), weights)
+    assert pretraining_key(arm, small) != key
