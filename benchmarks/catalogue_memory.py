@@ -1,7 +1,8 @@
-"""Peak memory of the job on few and on many galaxies, each in a process of its own.
+"""Peak memory of the job on surveys of few and of many galaxies, each in a process of its own.
 
-``python -m benchmarks.catalogue_memory SHARD OUTPUT`` is such a process: it predicts one shard,
-writes the catalogue, and prints the most memory it ever held.
+``python -m benchmarks.catalogue_memory SURVEY`` is such a process: it predicts a survey's shards
+one after another, puts the catalogue together with the friendly one, and prints the most memory it
+ever held.
 """
 
 import json
@@ -12,41 +13,55 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from benchmarks.catalogue_survey import Case, case_model, posterior, predict, shard_of_noise
 from benchmarks.harness import Gate, at_most
 from galaxyloop.catalogue import CatalogueProvenance, write_catalogue
-from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.catalogue.friendly import write_friendly_catalogue
 
 GROWTH_GATE = 1.2
 IMAGE_SIZE_PX = 16
 FEW, MANY = 20_000, 200_000
+CHUNK_SIZE = 10_000
 _BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 
 def measure_memory(few: int = FEW, many: int = MANY) -> tuple[dict[str, object], list[Gate]]:
-    """Peak of one shard of many galaxies over the peak of one of few."""
+    """Peak of a survey of many galaxies over the peak of one of few."""
     megabytes = {}
     with tempfile.TemporaryDirectory() as place:
         for n_galaxies in (few, many):
-            shard = shard_of_noise(Path(place) / str(n_galaxies), n_galaxies, IMAGE_SIZE_PX)
-            output = Path(place) / f"{n_galaxies}.parquet"
-            megabytes[n_galaxies] = _peak_of_process(shard, output) / 1e6
+            survey = _survey_of_noise(Path(place) / str(n_galaxies), n_galaxies)
+            megabytes[n_galaxies] = _peak_of_process(survey) / 1e6
     growth = megabytes[many] / megabytes[few]
     name = f"peak_memory_at_{many}_galaxies_over_{few}"
     figures: dict[str, object] = {
         name: growth,
         f"peak_megabytes_at_{few}_galaxies": megabytes[few],
         f"peak_megabytes_at_{many}_galaxies": megabytes[many],
-        "megabytes_of_cutouts_beyond": (many - few) * IMAGE_SIZE_PX**2 * 3 / 1e6,
+        "galaxies_a_chunk_of_the_memory_test": min(CHUNK_SIZE, few),
     }
     return figures, [at_most(name, growth, GROWTH_GATE)]
 
 
-def _peak_of_process(shard: Path, output: Path) -> float:
-    """Most bytes that a process predicting the shard held."""
-    command = [sys.executable, "-m", "benchmarks.catalogue_memory", str(shard), str(output)]
+def _survey_of_noise(folder: Path, n_galaxies: int) -> Path:
+    """Shards of a survey's chunks, and the chunks' tables beside them."""
+    for first in range(0, n_galaxies, CHUNK_SIZE):
+        n_here = min(CHUNK_SIZE, n_galaxies - first)
+        shard = folder / f"shard-{first:09}"
+        shard_of_noise(shard, n_here, IMAGE_SIZE_PX, first)
+        ids = [f"galaxy-{i:09}" for i in range(first, first + n_here)]
+        chunk = pd.DataFrame({"id_str": ids, "image_digest": "none"})
+        chunk = chunk.assign(ra_deg=10.0, dec_deg=5.0, is_alive=True)
+        chunk.to_parquet(folder / f"chunk-{first:09}.parquet", index=False)
+    return folder
+
+
+def _peak_of_process(survey: Path) -> float:
+    """Most bytes that a process making the survey's catalogue held."""
+    command = [sys.executable, "-m", "benchmarks.catalogue_memory", str(survey)]
     root = Path(__file__).parent.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -55,18 +70,21 @@ def _peak_of_process(shard: Path, output: Path) -> float:
 
 
 def main() -> None:
-    """Predict one shard with a cheap network, and write its catalogue."""
+    """Predict the shards with a cheap network, and write their catalogue."""
     torch.set_num_threads(1)
-    shard, output = Path(sys.argv[1]), Path(sys.argv[2])
-    questions = (Question("smooth", ("yes", "no")), Question("bar", ("yes", "no")))
+    survey = Path(sys.argv[1])
     case = Case("resnet_mini", IMAGE_SIZE_PX, 256)
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), dtype=np.uint8)
-    model = case_model(case, pixels, DecisionTree("short", questions))
-    predicted = output.with_suffix(".predictions")
-    predict(model, shard, posterior(case, 2, n_grid=16), predicted)
+    model = case_model(case, pixels)
+    predicted = []
+    for shard in sorted(survey.glob("shard-*")):
+        predicted.append(survey / f"{shard.name}.predictions")
+        predict(model, shard, posterior(case, 2, n_grid=16), predicted[-1])
     names = "model_name model_version checkpoint_digest campaign code_version date survey_digest"
     provenance = CatalogueProvenance(**dict.fromkeys(names.split(), "benchmark"))
-    write_catalogue([predicted], model.tree, provenance, output)
+    catalogue, chunks = survey / "catalogue.parquet", sorted(survey.glob("chunk-*.parquet"))
+    write_catalogue(predicted, model.tree, provenance, catalogue, chunks)
+    write_friendly_catalogue(catalogue, survey / "friendly.parquet")
     print(json.dumps({"peak_bytes": peak_bytes()}))
 
 

@@ -1,9 +1,10 @@
 """Images, networks and the job that the catalogue's benchmarks share."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,6 +143,31 @@ class Jobs:
 
 
 @contextmanager
+def one_core() -> Iterator[None]:
+    """All threads of this process on one core, so that what is compared has the same machine.
+
+    Only where the networks run on the processor: beside an accelerator, cores read and write for
+    it, as they do in use. Does nothing where the system cannot bind threads.
+    """
+    if DEVICE.type != "cpu" or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    try:
+        _bind({min(cores)})
+        yield
+    finally:
+        _bind(cores)
+
+
+def _bind(cores: set[int]) -> None:
+    """Let every thread that there is run on these cores; threads begun later follow."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+@contextmanager
 def jobs(n_images: int) -> Iterator[Jobs]:
     """Images in a folder that is removed at the end."""
     cv2.setNumThreads(1)
@@ -149,10 +175,17 @@ def jobs(n_images: int) -> Iterator[Jobs]:
         yield Jobs(Path(folder), n_images)
 
 
-def shard_of_noise(folder: Path, n_galaxies: int, image_size_px: int) -> Path:
-    """A shard without images to decode, written a thousand galaxies at a time."""
-    generator = np.random.default_rng(0)
-    ids = [f"galaxy-{i:09}" for i in range(n_galaxies)]
+def shard_of_noise(folder: Path, n_galaxies: int, image_size_px: int, first: int = 0) -> Path:
+    """A shard without images to decode, written a thousand galaxies at a time.
+
+    Args:
+        folder: of the shard.
+        n_galaxies: how many.
+        image_size_px: side of the cutouts [px].
+        first: number of the first galaxy; its name and noise follow from it.
+    """
+    generator = np.random.default_rng(first)
+    ids = [f"galaxy-{i:09}" for i in range(first, first + n_galaxies)]
     with whole_directory(folder) as draft:
         with CutoutWriter(draft, image_size_px, {}) as writer:
             for start in range(0, n_galaxies, 1000):

@@ -1,6 +1,9 @@
 """What the catalogue's benchmark compares with is what it says it is."""
 
 import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from benchmarks.catalogue_survey import (
     Case,
     Jobs,
     case_model,
+    one_core,
     posterior,
     shard_of_noise,
 )
@@ -96,3 +100,15 @@ def test_bare_encoder_and_count_calls__see_every_batch_once(tmp_path: Path) -> N
         bare()
     bare()
     assert count.n_calls == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be bound here")
+def test_one_core__binds_threads_that_run_already_and_lets_them_go_again() -> None:
+    before = os.sched_getaffinity(0)
+    with ThreadPoolExecutor(1) as pool:
+        thread = pool.submit(threading.get_native_id).result()
+        with one_core():
+            bound = [os.sched_getaffinity(number) for number in (0, thread)]
+            begun = ThreadPoolExecutor(1).submit(os.sched_getaffinity, 0).result()
+        assert [*bound, begun] == 3 * [{min(before)}]
+        assert [os.sched_getaffinity(number) for number in (0, thread)] == [before, before]
