@@ -7,6 +7,7 @@ machine with an accelerator the networks run there.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from benchmarks.acquisition import measure_information
 from benchmarks.catalogue_memory import FEW, MANY, measure_memory
@@ -21,25 +22,43 @@ from benchmarks.posterior import measure_intervals
 Measured = tuple[dict[str, object], list[Gate]]
 
 
-def sizes(is_quick: bool) -> tuple[int, int, dict[str, int]]:
-    """Images, rounds, and images of the comparison with five passes, by case."""
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    n_rounds: int
+    n_images: dict[str, int]
+    """By case; on a processor the large one takes forty milliseconds an image."""
+    n_for_peer: dict[str, int]
+    """Images of the comparison with five passes, by case."""
+
+
+def sizes(is_quick: bool) -> Sizes:
+    """Rounds and images, by machine."""
     if DEVICE.type == "cuda":
         n_images, n_rounds = (1024, 3) if is_quick else (8192, 5)
-        return n_images, n_rounds, {LARGE.name: n_images // 4, SMALL.name: n_images // 2}
+        quarter, half = n_images // 4, n_images // 2
+        return Sizes(n_rounds, _by_case(n_images, n_images), _by_case(quarter, half))
     if is_quick:
-        return 128, 2, {LARGE.name: 16, SMALL.name: 128}
-    return 512, 7, {LARGE.name: 96, SMALL.name: 512}
+        return Sizes(2, _by_case(64, 128), _by_case(16, 128))
+    return Sizes(5, _by_case(256, 512), _by_case(96, 512))
+
+
+def _by_case(large: int, small: int) -> dict[str, int]:
+    """A number for each network and size."""
+    return {LARGE.name: large, SMALL.name: small}
 
 
 def parts(work: Jobs, is_quick: bool) -> dict[str, Callable[[], Measured]]:
     """What is measured, in the order in which it is."""
-    _, n_rounds, n_for_peer = sizes(is_quick)
+    size = sizes(is_quick)
+    n_rounds, few_rounds = size.n_rounds, 1 if is_quick else size.n_rounds
     few, many = (FEW // 10, MANY // 10) if is_quick else (FEW, MANY)
     n_for_intervals, n_rows = (60, 8_000) if is_quick else (300, 40_000)
     return {
-        "share of the bare encoder": lambda: measure_shares(work, n_rounds),
-        "thirty samples": lambda: measure_samples(work, 1 if is_quick else n_rounds),
-        "five passes": lambda: measure_peer(work, 1 if is_quick else 5, n_for_peer),
+        "share of the bare encoder": lambda: measure_shares(work, n_rounds, size.n_images),
+        "thirty samples": lambda: measure_samples(work, few_rounds, size.n_images),
+        "five passes": lambda: measure_peer(work, few_rounds, size.n_for_peer),
         "intervals": lambda: measure_intervals(n_for_intervals, n_rounds),
         "mutual information": lambda: measure_information(n_rounds),
         "writing": lambda: measure_writing(work.folder, n_rows, n_rounds),
@@ -51,10 +70,10 @@ def parts(work: Jobs, is_quick: bool) -> dict[str, Callable[[], Measured]]:
 def main() -> None:
     """Measure, compare, judge."""
     arguments = parse_arguments(__doc__ or "")
-    n_images, n_rounds, _ = sizes(arguments.quick)
-    figures: dict[str, object] = {"n_images": n_images, "n_rounds": n_rounds}
+    size = sizes(arguments.quick)
+    figures: dict[str, object] = {"n_images": size.n_images, "n_rounds": size.n_rounds}
     gates: list[Gate] = []
-    with jobs(n_images) as work:
+    with jobs(max(size.n_images.values())) as work:
         for name, measure in parts(work, arguments.quick).items():
             print(f"measuring: {name}", flush=True)
             found, found_gates = measure()

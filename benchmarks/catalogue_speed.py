@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,9 @@ class CountCalls:
         self.n_calls += 1
 
 
-def measure_shares(work: Jobs, n_rounds: int) -> tuple[dict[str, object], list[Gate]]:
+def measure_shares(
+    work: Jobs, n_rounds: int, n_images: dict[str, int]
+) -> tuple[dict[str, object], list[Gate]]:
     """Rate of the whole job over that of the bare encoder; gated at 224 pixels.
 
     A share is the time of the bare encoder over that of the job, round by round. On a processor
@@ -95,16 +98,17 @@ def measure_shares(work: Jobs, n_rounds: int) -> tuple[dict[str, object], list[G
     figures: dict[str, object] = {"encoder_device": str(DEVICE)}
     gates = []
     for case in (LARGE, SMALL):
-        shard = work.cut_out(case.image_size_px)
+        shard = work.cut_out(case.image_size_px, n_images[case.name])
         images = CutoutShard.open(shard).images
         model, config = case_model(case, images[:16]), posterior(case)
         precision = choose_precision(config.precision, DEVICE)
         bare = BareEncoder(model, images, precision, case.batch_size)
+        jobs_by_way = {
+            "shard": partial(work.from_shard, model, shard, config),
+            "jpegs": partial(work.from_jpegs, model, config, len(images)),
+        }
         with one_core():
-            ways = {
-                "shard": time_pairs(bare, lambda: work.from_shard(model, shard, config), n_rounds),  # noqa: B023
-                "jpegs": time_pairs(bare, lambda: work.from_jpegs(model, config), n_rounds),  # noqa: B023
-            }
+            ways = {way: time_pairs(bare, job, n_rounds) for way, job in jobs_by_way.items()}
         figures[f"precision_{case.name}"] = precision
         figures[f"bare_encoder_images_per_s_{case.name}"] = len(images) / ways["shard"].baseline_s
         for way, ratio in ways.items():
@@ -117,12 +121,14 @@ def measure_shares(work: Jobs, n_rounds: int) -> tuple[dict[str, object], list[G
     return figures, gates
 
 
-def measure_samples(work: Jobs, n_rounds: int) -> tuple[dict[str, object], list[Gate]]:
+def measure_samples(
+    work: Jobs, n_rounds: int, n_images: dict[str, int]
+) -> tuple[dict[str, object], list[Gate]]:
     """Time of 30 samples over that of one, of the job and of the network alone; encoder calls."""
     figures: dict[str, object] = {}
     gates = []
     for case in (LARGE, SMALL):
-        shard = work.cut_out(case.image_size_px)
+        shard = work.cut_out(case.image_size_px, n_images[case.name])
         images = np.array(CutoutShard.open(shard).images)
         model = case_model(case, images[:16])
         job, network = _times_of_samples(work, model, shard, case, n_rounds)
