@@ -43,7 +43,7 @@ class CatalogueFacts:
     changes: pd.DataFrame | None = None
     """What ``list_changes`` found; None if there was no catalogue before."""
     metrics: pd.DataFrame | None = None
-    """The model's metrics on held-out galaxies (``question, metric, value, low, high,
+    """The first model's metrics on held-out galaxies (``question, metric, value, low, high,
     n_galaxies``); None if they are not at hand."""
 
 
@@ -62,7 +62,7 @@ def write_card(catalogue: Path, tree: DecisionTree, facts: CatalogueFacts, path:
         ("## Survey", _survey(facts)),
         ("## Catalogue", _rows(facts, counts)),
         ("## Model", _model(catalogue)),
-        ("## How good the model is", _metrics(facts.metrics)),
+        ("## How good the model is", _metrics(catalogue, facts.metrics)),
         ("## Questions", _questions(counts)),
         ("## Flags", _flags(counts)),
         ("## Known limits", [f"- {limit}" for limit in _LIMITS]),
@@ -159,8 +159,8 @@ def _model(catalogue: Path) -> Iterator[str]:
     yield f"- code {told.code_version}"
 
 
-def _metrics(metrics: pd.DataFrame | None) -> Sequence[str]:
-    """The metrics as a table."""
+def _metrics(catalogue: Path, metrics: pd.DataFrame | None) -> Sequence[str]:
+    """Whose metrics are known, and the table of them."""
     if metrics is None or metrics.empty:
         return ["Not known here; the report of the round that trained it has its metrics."]
     rows = (
@@ -173,7 +173,12 @@ def _metrics(metrics: pd.DataFrame | None) -> Sequence[str]:
         )
         for row in metrics.itertuples()
     )
-    return _table(("question", "metric", "value", "interval", "galaxies"), rows)
+    told = read_catalogue_provenance(catalogue)
+    whose = f"{told.model_name} version {told.model_version}"
+    if told.members:
+        whose += " alone (the ensemble as a whole was not judged)"
+    names = ("question", "metric", "value", "interval", "galaxies")
+    return [f"Of {whose}, on galaxies held out from its training.", "", *_table(names, rows)]
 
 
 def _questions(counts: _Counts) -> list[str]:

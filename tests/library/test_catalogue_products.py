@@ -33,6 +33,7 @@ from galaxyloop.errors import CatalogueError, UnknownNameError
 from galaxyloop.flags import FLAGS
 from galaxyloop.predictions import table_schema
 from galaxyloop.surveys import IngestConfig, SurveyVersion, version_survey
+from tests.library import catalogue_tables
 from tests.library.catalogue_tables import PROVENANCE, TREE, make_catalogue, random_positions
 
 N_GALAXIES = 60
@@ -211,6 +212,27 @@ def test_write_products__card_shows_metrics_that_were_given(
     card = (tmp_path / "card.md").read_text()
     assert "| bar-toy | mean absolute error | 0.123 | 0.1 to - | 1,500 |" in card
     assert "first catalogue of this survey" in card
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ("", "Of toy-model version 3, on galaxies held out"),
+        (
+            "other/1 ef56",
+            "Of toy-model version 3 alone (the ensemble as a whole was not judged)",
+        ),
+    ],
+)
+def test_write_products__card_tells_whose_metrics_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, members: str, sentence: str
+) -> None:
+    monkeypatch.setattr(catalogue_tables, "PROVENANCE", replace(PROVENANCE, members=members))
+    catalogue = make_catalogue(tmp_path / "catalogue.parquet", random_positions(N_GALAXIES))
+    row = {"question": "bar-toy", "metric": "loss", "value": 1.0, "low": 0.9, "high": 1.1}
+    told = replace(facts(tmp_path), metrics=pd.DataFrame([row | {"n_galaxies": 5}]))
+    write_products(catalogue, TREE, ProductsConfig(friendly=False), tmp_path, told)
+    assert sentence in (tmp_path / "card.md").read_text()
 
 
 def test_products_config__refuses_unknown_formats() -> None:
