@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 
 from galaxyloop.errors import ShardError
 from galaxyloop.image_files.ranges import PIECE_BYTES, ByteRange, RangedFile
-from galaxyloop.shard_summary import ShardSummary
+from galaxyloop.shard_summary import MENDING, ShardSummary
 from galaxyloop.shards import CutoutShard
 from galaxyloop.storage import ABSENT_ERRORS, FileReader, local_path
 
@@ -50,7 +50,7 @@ class StreamedShard:
         try:
             text = reader.read(f"{address}/shard.json")
         except ABSENT_ERRORS as error:
-            raise ShardError(f"{address} is no cutout shard: {error}; cut it out again") from error
+            raise ShardError(f"{address} is no cutout shard: {error}; {_remedy(error)}") from error
         return cls(address, ShardSummary.read(text, address), reader)
 
     @cached_property
@@ -79,9 +79,7 @@ class StreamedShard:
         try:
             content = self.reader.read(f"{self.address}/index.parquet")
         except ABSENT_ERRORS as error:
-            raise ShardError(
-                f"{self.address} lacks index.parquet: {error}; cut it out again"
-            ) from error
+            raise self._lacks("index.parquet", error) from error
         self._check("index.parquet", hashlib.sha256(content).hexdigest())
         return content
 
@@ -89,7 +87,8 @@ class StreamedShard:
         """The cutouts in order.
 
         Raises:
-            ShardError: the pixels are not as they were written; told by the last of them.
+            ShardError: there are no pixels, or not those that were written; the latter is told
+                after the last of them.
             StorageError: the network failed.
         """
         n_galaxies, side = self.summary.n_galaxies, self.summary.image_size_px
@@ -113,12 +112,14 @@ class StreamedShard:
         n_pieces = max(1, n_bytes // PIECE_BYTES)
         edges = [size * i // n_pieces for i in range(n_pieces + 1)]
         pieces = [ByteRange(*edges[i : i + 2]) for i in range(n_pieces)]
-        return RangedFile(
-            lambda start, stop: self.reader.read_range(uri, start, stop),
-            size,
-            pieces,
-            _PIECES_AHEAD,
-        )
+
+        def fetch(start: int, stop: int) -> bytes:
+            try:
+                return self.reader.read_range(uri, start, stop)
+            except ABSENT_ERRORS as error:
+                raise self._lacks("cutouts.npy", error) from error
+
+        return RangedFile(fetch, size, pieces, _PIECES_AHEAD)
 
     def _read_header(self, file: RangedFile) -> bytes:
         """NumPy's header, after a look at the shape that it tells."""
@@ -127,24 +128,33 @@ class StreamedShard:
         try:
             np.lib.format.read_magic(file)
             found, _, dtype = np.lib.format.read_array_header_1_0(file)
+        except ShardError:
+            raise
         except ValueError as error:
-            raise ShardError(f"{self.address}/cutouts.npy is damaged: {error}") from error
+            raise ShardError(
+                f"{self.address}/cutouts.npy is damaged: {error}; {MENDING}"
+            ) from error
         if found != wanted or dtype != np.uint8:
             raise ShardError(
                 f"{self.address}/cutouts.npy has shape {found} of {dtype}, expected {wanted} of "
-                "uint8; cut it out again"
+                f"uint8; {MENDING}"
             )
         n_bytes = file.tell()
         file.seek(0)
         return file.read(n_bytes)
 
-    def _check(self, name: str, found: str) -> None:
-        """Compare a file's SHA-256 with the summary's."""
-        if found != self.summary.sha256[name]:
-            raise ShardError(
-                f"{self.address}/{name} has SHA-256 {found} but was written with "
-                f"{self.summary.sha256[name]}; it is damaged: cut it out again"
-            )
+    def _check(self, name: str, sha256: str) -> None:
+        """Refuse a file that is not as it was written."""
+        self.summary.check(name, sha256, self.address)
+
+    def _lacks(self, name: str, error: OSError) -> ShardError:
+        """What to raise for a file that is not there to be read."""
+        return ShardError(f"{self.address} lacks {name}: {error}; {_remedy(error)}")
+
+
+def _remedy(error: OSError) -> str:
+    """What to do about a file that is not there, or may not be read."""
+    return "check your credentials" if isinstance(error, PermissionError) else MENDING
 
 
 def open_shard(place: str | Path) -> CutoutShard | StreamedShard:

@@ -8,6 +8,11 @@ from galaxyloop.errors import ShardError
 
 SHARD_FORMAT = 2
 """Raised whenever a shard's files change their meaning."""
+MENDING = (
+    "remove its folder and run again, which cuts it out again (on a cluster: run once more with "
+    "--overwrite-cache)"
+)
+"""What to do about a shard that is missing, or is not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -39,5 +44,19 @@ class ShardSummary:
             if found_format == SHARD_FORMAT:
                 return cls(**content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ShardError(f"{place} is no cutout shard: {error}; cut it out again") from error
-        raise ShardError(f"{place} is a shard of format {found_format}, not {SHARD_FORMAT}")
+            raise ShardError(f"{place} is no cutout shard: {error}; {MENDING}") from error
+        raise ShardError(
+            f"{place} is a shard of format {found_format}, not {SHARD_FORMAT}; {MENDING}"
+        )
+
+    def check(self, name: str, sha256: str, place: object) -> None:
+        """Compare the SHA-256 of a shard's file with the one it was written with.
+
+        Raises:
+            ShardError: they differ.
+        """
+        if sha256 != self.sha256[name]:
+            raise ShardError(
+                f"{place}/{name} has SHA-256 {sha256} but was written with {self.sha256[name]}; "
+                f"it is damaged: {MENDING}"
+            )

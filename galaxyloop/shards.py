@@ -16,7 +16,7 @@ import pyarrow.parquet
 from jaxtyping import Integer, UInt8
 
 from galaxyloop.errors import ShardError
-from galaxyloop.shard_summary import SHARD_FORMAT, ShardSummary
+from galaxyloop.shard_summary import MENDING, SHARD_FORMAT, ShardSummary
 from galaxyloop.storage import file_digest, write_table
 
 __all__ = ["CutoutCollection", "CutoutShard", "CutoutWriter", "ShardSummary"]
@@ -138,9 +138,7 @@ class CutoutShard:
         try:
             text = (directory / "shard.json").read_bytes()
         except OSError as error:
-            raise ShardError(
-                f"{directory} is no cutout shard: {error}; cut it out again"
-            ) from error
+            raise ShardError(f"{directory} is no cutout shard: {error}; {MENDING}") from error
         shard = cls(directory, ShardSummary.read(text, directory))
         shard._check_files(verify)
         return shard
@@ -156,19 +154,34 @@ class CutoutShard:
         return pd.read_parquet(self.directory / "index.parquet")
 
     def batches(self, batch_size: int) -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
-        """The cutouts in order, mapped and not read; each batch is unmapped when it is dropped.
+        """The cutouts in order, mapped; each batch is unmapped when it is dropped.
 
         So the pages of a whole shard are never in memory together.
+
+        Raises:
+            ShardError: the pixels are not as they were written; told after the last of them.
         """
         n_galaxies, side = self.summary.n_galaxies, self.summary.image_size_px
         path, header = self.directory / "cutouts.npy", self.images.offset
-        for first in range(0, n_galaxies, batch_size):
+        with path.open("rb") as file:
+            content = hashlib.sha256(file.read(header))
+
+        def read(first: int) -> UInt8[np.ndarray, "galaxy y x band"]:
             shape = (min(batch_size, n_galaxies - first), side, side, 3)
-            offset = header + first * side * side * 3
-            yield np.memmap(path, np.uint8, "r", offset, shape)
+            pixels = np.memmap(path, np.uint8, "r", header + first * side * side * 3, shape)
+            content.update(pixels.reshape(-1).data)
+            return pixels
+
+        yield from map(read, range(0, n_galaxies, batch_size))
+        self.summary.check("cutouts.npy", content.hexdigest(), self.directory)
 
     def open_index(self) -> pa.parquet.ParquetFile:
-        """The index's file, to be read piece by piece and closed."""
+        """The index's file, to be read piece by piece and closed.
+
+        Raises:
+            ShardError: it is not as it was written.
+        """
+        self._check("index.parquet")
         return pa.parquet.ParquetFile(self.directory / "index.parquet")
 
     @property
@@ -181,30 +194,30 @@ class CutoutShard:
         """Digest of the config, the galaxies, their pixels and the rejects."""
         return self.summary.digest
 
+    def _check(self, name: str) -> None:
+        """Refuse a file that is not as it was written."""
+        self.summary.check(name, file_digest(self.directory / name), self.directory)
+
     def _check_files(self, verify: bool) -> None:
         """Compare what lies here with what the summary says."""
         for name in _FILES:
-            path = self.directory / name
-            if not path.is_file():
-                raise ShardError(f"{self.directory} lacks {name}; cut it out again")
-            if verify and file_digest(path) != self.summary.sha256[name]:
-                raise ShardError(
-                    f"{path} has SHA-256 {file_digest(path)} but was written with "
-                    f"{self.summary.sha256[name]}; it is damaged: cut it out again"
-                )
+            if not (self.directory / name).is_file():
+                raise ShardError(f"{self.directory} lacks {name}; {MENDING}")
+            if verify:
+                self._check(name)
         side = self.summary.image_size_px
         wanted = (self.summary.n_galaxies, side, side, 3)
         try:
             found = self.images.shape
+            n_rows = pa.parquet.read_metadata(self.directory / "index.parquet").num_rows
         except ValueError as error:
-            raise ShardError(f"{self.directory}/cutouts.npy is damaged: {error}") from error
-        if found != wanted:
-            raise ShardError(f"{self.directory}/cutouts.npy has shape {found}, expected {wanted}")
-        n_rows = pa.parquet.read_metadata(self.directory / "index.parquet").num_rows
-        if n_rows != self.summary.n_galaxies:
             raise ShardError(
-                f"{self.directory}/index.parquet has {n_rows} rows for "
-                f"{self.summary.n_galaxies} cutouts; cut it out again"
+                f"{self.directory}: cutouts.npy or index.parquet is damaged: {error}; {MENDING}"
+            ) from error
+        if found != wanted or n_rows != self.summary.n_galaxies:
+            raise ShardError(
+                f"{self.directory}: cutouts.npy has shape {found} and index.parquet {n_rows} rows, "
+                f"expected {wanted} and {self.summary.n_galaxies}; {MENDING}"
             )
 
 

@@ -171,6 +171,21 @@ ARTEFACTS: tuple[type[Artefact], ...] = (
 )
 
 
+def is_kept(literal: Literal) -> bool:
+    """Whether the directories that a literal names are where they were put.
+
+    Of what lies elsewhere than on this machine that is taken for granted.
+    """
+    if literal.collection is not None:
+        return all(map(is_kept, literal.collection.literals))
+    if literal.map is not None:
+        return all(map(is_kept, literal.map.literals.values()))
+    if literal.scalar is None or literal.scalar.blob is None:
+        return True
+    uri = str(literal.scalar.blob.uri)
+    return FlyteContextManager.current_context().file_access.is_remote(uri) or Path(uri).exists()
+
+
 class ArtefactTransformer(TypeTransformer[A]):
     """Between an artefact and a Flyte blob whose format is the artefact's kind."""
 

@@ -2,7 +2,8 @@
 
 Flyte's local cache database lies in the home directory and the outputs it points at in temporary
 folders that anything may empty (flyteorg/flyte#6393, #5613). Here both live in one store beside
-the project, made and deleted together. In a pod nothing of this applies.
+the project, made and deleted together. A result that has been removed from the store is made again.
+In a pod nothing of this applies.
 """
 
 import hashlib
@@ -10,16 +11,18 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flytekit.core import data_persistence, local_cache
+from flytekit.models.literals import LiteralMap
 
-from schemas.artefacts import Artefact
+from schemas.artefacts import Artefact, is_kept
 from tasks import command_line
 
 A = TypeVar("A", bound=Artefact)
 
 PROJECT = Path(__file__).resolve().parent.parent
+_look_up = local_cache.LocalTaskCache.get
 
 
 def is_in_pod() -> bool:
@@ -44,7 +47,18 @@ def install() -> None:
     place = hashlib.sha256(str(store).encode()).hexdigest()[:12]
     local_cache.CACHE_LOCATION = str(store / f"cache-{place}")
     data_persistence.default_local_file_access_provider._raw_output_prefix = f"{store}/raw/"  # noqa: SLF001
+    local_cache.LocalTaskCache.get = staticmethod(find_cached)
     command_line.install()
+
+
+def find_cached(*key: Any) -> LiteralMap | None:  # noqa: ANN401 - flytekit's own arguments
+    """What a task gave to the same inputs before, unless a part of that has been removed since.
+
+    Flyte's own look-up goes on naming directories that are gone.
+    """
+    found = _look_up(*key)
+    is_whole = found is not None and all(map(is_kept, found.literals.values()))
+    return found if is_whole else None
 
 
 def new_directory(name: str) -> Path:

@@ -7,6 +7,7 @@ from flytekit import FlyteContextManager
 
 from galaxyloop.errors import ShardError
 from galaxyloop.shard_streams import StreamedShard
+from galaxyloop.shard_summary import MENDING
 from galaxyloop.shards import CutoutCollection, CutoutShard, ShardSummary
 from galaxyloop.surveys import SurveyVersion
 from schemas.artefacts import CutoutShardDirectory, PredictionDirectory, SurveyVersionDirectory
@@ -17,9 +18,9 @@ def open_survey(survey: SurveyVersionDirectory) -> SurveyVersion:
     return SurveyVersion.open(survey.download())
 
 
-def open_shards(shards: Sequence[CutoutShardDirectory]) -> list[CutoutShard]:
-    """The shards, oldest first."""
-    return [CutoutShard.open(shard.download()) for shard in shards]
+def open_shards(shards: Sequence[CutoutShardDirectory], verify: bool = False) -> list[CutoutShard]:
+    """The shards, oldest first; with ``verify`` every byte is checked."""
+    return [CutoutShard.open(shard.download(), verify) for shard in shards]
 
 
 def open_cutouts(
@@ -52,7 +53,7 @@ def _read_summary(directory: Path) -> ShardSummary:
     try:
         return ShardSummary.read((directory / "shard.json").read_bytes(), directory)
     except FileNotFoundError as error:
-        raise ShardError(f"{directory} is no cutout shard: {error}; cut it out again") from error
+        raise ShardError(f"{directory} is no cutout shard: {error}; {MENDING}") from error
 
 
 def open_stream(shard: CutoutShardDirectory) -> CutoutShard | StreamedShard:

@@ -65,16 +65,19 @@ def test_predict_shard__from_an_object_store_gives_the_same_file(
     assert (tmp_path / "disk").read_bytes() == (tmp_path / "s3").read_bytes()
 
 
+@pytest.mark.parametrize("place", ["disk", "bucket"])
 @pytest.mark.parametrize("name", ["cutouts.npy", "index.parquet"])
 def test_predict_shard__finds_one_changed_byte_and_leaves_no_file(
-    tmp_path: Path, bucket: str, name: str
+    tmp_path: Path, bucket: str, name: str, place: str
 ) -> None:
-    store_shard(bucket, tmp_path / "shard", 30)
-    content = bytearray((tmp_path / "shard" / name).read_bytes())
-    content[-9] ^= 1
-    put(bucket, {name: bytes(content)})
-    with pytest.raises(ShardError, match=rf"{name} has SHA-256 .*damaged"):
-        predict_shard([make_model()], open_shard(bucket), POSTERIOR, INFORMATION, tmp_path / "p")
+    folder = write_shard(tmp_path / "shard", random_images(30)).directory
+    content = bytearray((folder / name).read_bytes())
+    content[200] ^= 1
+    (folder / name).write_bytes(bytes(content))
+    put_folder(bucket, folder)
+    shard = open_shard(folder if place == "disk" else bucket)
+    with pytest.raises(ShardError, match=rf"{name} has SHA-256 .*damaged: remove its folder"):
+        predict_shard([make_model()], shard, POSTERIOR, INFORMATION, tmp_path / "p")
     assert [path.name for path in tmp_path.iterdir()] == ["shard"]
 
 
@@ -92,6 +95,23 @@ def test_streamed_shard__refuses_pixels_that_end_early_or_are_of_another_shape(
     put(bucket, {"cutouts.npy": b"<html>"})
     with pytest.raises(ShardError, match="cutouts.npy is damaged"):
         list(StreamedShard.open(bucket).batches(8))
+
+
+class Forbidden(FileReader):
+    """Reads nothing, since the server wants other credentials."""
+
+    def read_range(self, uri: str, start: int, stop: int) -> bytes:
+        raise PermissionError("the server answers 403")
+
+
+def test_streamed_shard__without_pixels_says_what_to_do(tmp_path: Path, bucket: str) -> None:
+    store_shard(bucket, tmp_path / "shard", 3)
+    shard = StreamedShard.open(bucket)
+    with pytest.raises(ShardError, match=r"lacks cutouts.npy: the server .*check your credentials"):
+        list(replace(shard, reader=Forbidden(1 << 20)).batches(8))
+    fsspec.filesystem("s3").rm_file(f"{bucket}/cutouts.npy")
+    with pytest.raises(ShardError, match=rf"{bucket} lacks cutouts.npy: .*remove its folder"):
+        list(shard.batches(8))
 
 
 def test_open_shard__refuses_what_is_no_shard(tmp_path: Path, bucket: str) -> None:

@@ -51,10 +51,22 @@ def test_cutout_shard_open__verification_finds_one_changed_byte(
         CutoutShard.open(shard.directory, verify=True)
 
 
+def test_cutout_shard_batches__are_the_images_and_tell_one_changed_byte(shard: CutoutShard) -> None:
+    np.testing.assert_array_equal(np.concatenate(list(shard.batches(2))), shard.images)
+    path = shard.directory / "cutouts.npy"
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(bytes(content))
+    batches = CutoutShard.open(shard.directory).batches(2)
+    assert [len(next(batches)), len(next(batches))] == [2, 1]
+    with pytest.raises(ShardError, match=r"cutouts.npy has SHA-256 .*damaged: remove its folder"):
+        next(batches)
+
+
 def test_cutout_shard_open__sizes_are_always_checked(shard: CutoutShard) -> None:
     path = shard.directory / "cutouts.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ShardError, match="cutouts.npy is damaged"):
+    with pytest.raises(ShardError, match="index.parquet is damaged: .*remove its folder"):
         CutoutShard.open(shard.directory)
     path.unlink()
     with pytest.raises(ShardError, match="lacks cutouts.npy"):
@@ -70,7 +82,8 @@ def test_cutout_shard_open__refuses_what_is_no_shard(shard: CutoutShard, tmp_pat
     with pytest.raises(ShardError, match="format 7"):
         CutoutShard.open(shard.directory)
     path.write_text(json.dumps(content | {"n_galaxies": 5}))
-    with pytest.raises(ShardError, match=r"shape \(3, 32, 32, 3\), expected \(5, 32, 32, 3\)"):
+    told = r"shape \(3, 32, 32, 3\) and .* 3 rows, expected \(5, 32, 32, 3\) and 5"
+    with pytest.raises(ShardError, match=told):
         CutoutShard.open(shard.directory)
 
 

@@ -1,19 +1,22 @@
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import flytekit
 import pytest
+from flytekit import Cache, task
 from flytekit.clis.sdk_in_container import run, utils
 from flytekit.core import data_persistence, local_cache
 
 import tasks
-from schemas.artefacts import CheckpointDirectory
+from schemas.artefacts import CheckpointDirectory, SurveyChunk, SurveyChunkDirectory
 from tasks import command_line, local_run
 
 PROJECT = Path(local_run.__file__).resolve().parent.parent
+runs: list[list[str]] = []
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def test_flytekit__is_the_version_whose_inner_values_are_set() -> None:
     assert tasks.local_run is local_run
     assert utils.pretty_print_exception is command_line.print_briefly
     assert run.to_click_option is command_line.make_short_option
+    assert local_cache.LocalTaskCache.get is local_run.find_cached
 
 
 def test_install__points_cache_and_outputs_into_the_store() -> None:
@@ -102,3 +106,20 @@ def test_digests__are_what_literals_end_with(store: Path) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
     artefact = local_run.keep(finished("model", "weights"), CheckpointDirectory, digest)
     assert artefact.uri.endswith(digest)
+
+
+@task(cache=Cache(version="1"))
+def make_parts(names: list[str]) -> list[SurveyChunk]:
+    runs.append(names)
+    return [local_run.keep(finished("part", name), SurveyChunkDirectory, name) for name in names]
+
+
+def test_find_cached__makes_again_what_was_removed_and_nothing_else(store: Path) -> None:
+    local_cache.LocalTaskCache.clear()
+    made = [make_parts(names=["a", "b"]) for _ in range(2)]
+    assert runs == [["a", "b"]]
+    shutil.rmtree(made[0][1].uri)
+    made += [make_parts(names=["a", "b"]) for _ in range(2)]
+    assert runs == [["a", "b"]] * 2
+    assert all(one == made[0] for one in made)
+    assert (store / "survey-chunk" / "b" / "content.txt").read_text() == "b"
