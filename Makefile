@@ -6,8 +6,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FLYTE := PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/pyflyte run
+# Of images, packages and clusters; each can be given on the command line or in the environment.
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+PROJECT ?= galaxyloop
+DOMAIN ?= production
+PACKAGE = dist/galaxyloop-$(VERSION).tgz
+need = test -n "$($(1))" || { echo "say $(2): make $@ $(1)=$(3)"; exit 2; }
+need_image = $(call need,REGISTRY,where the images are kept,registry.example.org/galaxies) && $(call need,VERSION,which version,1)
 
-.PHONY: help setup demo demo-real test lint check clean
+.PHONY: help setup demo demo-real test lint check images push-images package register schedule clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +50,33 @@ lint: $(INSTALLED) ## ruff, mypy and the layers
 	$(BIN)/lint-imports
 
 check: lint test ## lint and test
+
+images: ## build the images: make images REGISTRY=registry.example.org/galaxies VERSION=1
+	@$(need_image)
+	@$(call need,BUILDER,what builds images,docker)
+	@for target in cpu gpu mlflow; do echo "== $$target" && $(BUILDER) build --file containers/Dockerfile --target $$target \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --tag $(REGISTRY)/galaxyloop-$$target:$(VERSION) . || exit 1; done
+
+push-images: ## put the images where the cluster finds them; REGISTRY and VERSION as for images
+	@$(need_image)
+	@$(call need,BUILDER,what pushes images,docker)
+	@for target in cpu gpu mlflow; do $(BUILDER) push $(REGISTRY)/galaxyloop-$$target:$(VERSION) || exit 1; done
+
+package: $(INSTALLED) ## write what a cluster must know into dist/; REGISTRY and VERSION as for images
+	@$(need_image)
+	@mkdir -p $(dir $(PACKAGE))
+	@PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/pyflyte --pkgs workflows package --force \
+	    --source . --output $(PACKAGE) --image $(REGISTRY)/galaxyloop-cpu:$(VERSION) \
+	    --image cpu=$(REGISTRY)/galaxyloop-cpu:$(VERSION) --image gpu=$(REGISTRY)/galaxyloop-gpu:$(VERSION)
+
+register: $(INSTALLED) ## register the package at the cluster FLYTE_PLATFORM_URL: make register VERSION=1
+	@$(call need,VERSION,which version,1)
+	@$(BIN)/python containers/register.py $(PACKAGE) --project $(PROJECT) --domain $(DOMAIN) --version $(VERSION)
+
+schedule: $(INSTALLED) ## switch a plan on: make schedule PLAN=nightly_catalogue_sdss VERSION=1
+	@$(call need,PLAN,which launch plan,nightly_catalogue_sdss)
+	@$(call need,VERSION,which version,1)
+	@$(BIN)/pyflyte launchplan --project $(PROJECT) --domain $(DOMAIN) --activate $(PLAN) $(VERSION)
 
 clean: ## remove results, their models and the local store; keep .venv
 	rm -rf demo demo-real "$${GALAXYLOOP_STORE:-.galaxyloop}" .pytest_cache .mypy_cache .ruff_cache
