@@ -63,11 +63,15 @@ def test_choose_precision__obeys_the_config() -> None:
 
 
 def test_repeatable__restores_threads_and_kernels() -> None:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    def settings() -> tuple[int, bool, bool]:
+        is_deterministic = torch.are_deterministic_algorithms_enabled()
+        is_filling = torch.utils.deterministic.fill_uninitialized_memory
+        return torch.get_num_threads(), is_deterministic, is_filling
+
+    before = settings()
     with repeatable(before[0] + 1):
-        assert torch.get_num_threads() == before[0] + 1
-        assert torch.are_deterministic_algorithms_enabled()
-    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+        assert settings() == (before[0] + 1, True, False)
+    assert settings() == before
 
 
 @pytest.mark.parametrize(
