@@ -72,12 +72,15 @@ def check_queries(
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("represent_shard"),
+    cache=cached("represent_shard", ignored=("checkpoint", "shard")),
 )
 def represent_shard(
-    checkpoint: Checkpoint, shard: CutoutShard, config: RepresentationConfig
+    checkpoint: Checkpoint, shard: CutoutShard, config: RepresentationConfig, digests: list[str]
 ) -> Representations:
-    """The encoder's features of every galaxy in a shard."""
+    """The encoder's features of every galaxy in a shard.
+
+    ``digests``, of shard and checkpoint, stand for them in the key, as in ``predict_shard``.
+    """
     from galaxyloop.checkpoint import load_encoder
     from galaxyloop.representations.encoding import write_representations
     from galaxyloop.storage import file_digest
@@ -85,8 +88,9 @@ def represent_shard(
     directory = new_directory("representations")
     directory.mkdir()
     path = directory / FILE
+    (cutouts,) = open_shards([shard], verify=True)
     model = load_encoder(checkpoint.download())
-    write_representations(model, open_shards([shard])[0], config, path, checkpoint.digest)
+    write_representations(model, cutouts, config, path, checkpoint.digest)
     return keep(directory, RepresentationsDirectory, file_digest(path))
 
 

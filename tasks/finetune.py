@@ -136,7 +136,7 @@ def list_rounds(labels: LabelTable) -> list[int]:
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("finetune", ignored=PIXELS),
+    cache=cached("finetune", ignored=(*PIXELS, "labels", "start")),
 )
 def finetune(
     labels: LabelTable,
@@ -145,10 +145,12 @@ def finetune(
     number: int,
     run: FinetuneRun,
     start: list[Checkpoint],
+    digests: list[str],
 ) -> Checkpoint:
     """Train one round; goes on where it was cut short.
 
-    ``start`` holds the checkpoint whose encoder is finetuned, or nothing.
+    ``start`` holds the checkpoint whose encoder is finetuned, or nothing; ``digests``, of labels
+    and start, stand for them in the key, as in ``predict_shard``.
     """
     from galaxyloop.checkpoint import checkpoint_digest
     from galaxyloop.finetuning.evaluation import FinetuneStudy, finetune_round
@@ -158,8 +160,7 @@ def finetune(
     checkpoint = start[0].download() if start else None
     study = FinetuneStudy(open_cutouts(shards, survey), table, run, checkpoint)
     logger.info("finetuning: round %d of %d", number + 1, table.n_rounds)
-    keys = [labels.digest, str(number), run.to_json(), *(one.digest for one in start)]
-    with resumable("finetune", *keys) as hooks:
+    with resumable("finetune", *digests, str(number), run.to_json()) as hooks:
         hooks["shows_epochs"] = False
         directory = finetune_round(study, number, new_directory("checkpoint"), **hooks)
         return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
@@ -246,10 +247,15 @@ def check_predicting(
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
-    cache=cached("predict_labels"),
+    cache=cached("predict_labels", ignored=("checkpoint", "shard")),
 )
-def predict_label_shard(checkpoint: Checkpoint, shard: CutoutShard) -> Prediction:
-    """A finetuned model's class or value of every galaxy in a shard."""
+def predict_label_shard(
+    checkpoint: Checkpoint, shard: CutoutShard, digests: list[str]
+) -> Prediction:
+    """A finetuned model's class or value of every galaxy in a shard.
+
+    ``digests``, of shard and checkpoint, stand for them in the key, as in ``predict_shard``.
+    """
     from galaxyloop.finetuning.catalogue import predict_label_shard as predict
     from galaxyloop.finetuning.model import load_label_model
     from galaxyloop.storage import file_digest
@@ -257,7 +263,8 @@ def predict_label_shard(checkpoint: Checkpoint, shard: CutoutShard) -> Predictio
     directory = new_directory("prediction")
     directory.mkdir()
     path = directory / "predictions.parquet"
-    predict(load_label_model(checkpoint.download()), open_shards([shard])[0], path)
+    (cutouts,) = open_shards([shard], verify=True)
+    predict(load_label_model(checkpoint.download()), cutouts, path)
     return keep(directory, PredictionDirectory, file_digest(path))
 
 

@@ -22,7 +22,15 @@ def represent_shards(
     checkpoint: Checkpoint, shards: list[CutoutShard], config: RepresentationConfig
 ) -> list[Representations]:
     """Represent every shard; those represented before by this checkpoint are cache hits."""
-    return [represent_shard(checkpoint=checkpoint, shard=shard, config=config) for shard in shards]
+    return [
+        represent_shard(
+            checkpoint=checkpoint,
+            shard=shard,
+            config=config,
+            digests=[shard.digest, checkpoint.digest],
+        )
+        for shard in shards
+    ]
 
 
 @workflow

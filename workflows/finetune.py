@@ -36,8 +36,17 @@ def finetune_rounds(
     start: list[Checkpoint],
 ) -> list[Checkpoint]:
     """Train each round of a label table; those trained before are cache hits."""
+    digests = [labels.digest, *(checkpoint.digest for checkpoint in start)]
     return [
-        finetune(labels=labels, survey=survey, shards=shards, number=number, run=run, start=start)
+        finetune(
+            labels=labels,
+            survey=survey,
+            shards=shards,
+            number=number,
+            run=run,
+            start=start,
+            digests=digests,
+        )
         for number in numbers
     ]
 
@@ -125,7 +134,12 @@ def finetune_and_register(
 @dynamic
 def predict_label_shards(checkpoint: Checkpoint, shards: list[CutoutShard]) -> list[Prediction]:
     """Predict every shard; those predicted before by this checkpoint are cache hits."""
-    return [predict_label_shard(checkpoint=checkpoint, shard=shard) for shard in shards]
+    return [
+        predict_label_shard(
+            checkpoint=checkpoint, shard=shard, digests=[shard.digest, checkpoint.digest]
+        )
+        for shard in shards
+    ]
 
 
 @workflow
