@@ -17,6 +17,8 @@ from galaxyloop.errors import CatalogueError
 
 ROW_GROUP_ROWS = 65_536
 """Rows in each row group; readers fetch whole row groups."""
+PRECISION_KEY = "galaxyloop.precision"
+"""In a file's footer: the arithmetic that the encoders of its predictions ran in."""
 _ANSWER_FIELDS = {"fraction": "fraction", "p05": "fraction_p05", "p95": "fraction_p95"}
 
 
@@ -156,6 +158,12 @@ def count_predictions(path: Path, tree: DecisionTree) -> int:
             "predict again with a checkpoint of this tree"
         )
     return n_rows
+
+
+def read_precision(path: Path) -> str:
+    """The arithmetic in which a file's encoders ran: float32 or bfloat16; empty if unknown."""
+    footer = pq.read_schema(path).metadata or {}
+    return str(footer.get(PRECISION_KEY.encode(), b"").decode())
 
 
 def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flytekit import task
@@ -159,12 +160,13 @@ def build_catalogue(
     directory = new_directory("catalogue")
     directory.mkdir()
     path = directory / "catalogue.parquet"
+    files = prediction_files(predictions)
+    how = _say_posterior(posterior, files)
     provenance = _provenance(
-        models, tree.name, survey.digest, posterior, missing, former.digest if former else ""
+        models, tree.name, survey.digest, how, missing, former.digest if former else ""
     )
     lost = {one.chunk for one in missing}
     chunks = [version.chunk_file(chunk) for chunk in version.chunks if chunk not in lost]
-    files = prediction_files(predictions)
     summary = catalogue.write_catalogue(files, tree, provenance, path, chunks)
     check_file(path, tree, judge_catalogue)
     changes = catalogue.list_changes(former, version)
@@ -182,7 +184,7 @@ def _provenance(
     models: list[ModelVersion],
     campaign: str,
     survey_digest: str,
-    posterior: PosteriorConfig,
+    posterior: str,
     missing: list[MissingChunk],
     previous: str,
 ) -> "CatalogueProvenance":
@@ -199,8 +201,18 @@ def _provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         survey_digest=survey_digest,
         members="; ".join(f"{m.name}/{m.version} {m.checkpoint_digest}" for m in others),
-        posterior=f"{posterior.n_samples} samples x {posterior.n_augmentations} views, "
-        f"precision {posterior.precision}",
+        posterior=posterior,
         n_missing=sum(one.n_galaxies for one in missing),
         previous=previous,
+    )
+
+
+def _say_posterior(posterior: PosteriorConfig, files: list[Path]) -> str:
+    """How posteriors were computed, with every precision that a device took."""
+    from galaxyloop.predictions import read_precision
+
+    taken = sorted({read_precision(file) for file in files}) or [posterior.precision]
+    return (
+        f"{posterior.n_samples} samples x {posterior.n_augmentations} views, "
+        f"precision {' and '.join(taken)}"
     )

@@ -11,14 +11,19 @@ from tqdm import tqdm
 
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.checkpoint import check_size
-from galaxyloop.devices import predicting
+from galaxyloop.devices import choose_precision, predicting
 from galaxyloop.errors import CheckpointError
 from galaxyloop.inference.looking import ImageLooker
 from galaxyloop.inference.rows import PlaceReader, RowMaker
 from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.posterior.sampling import encode_views
-from galaxyloop.predictions import prediction_columns, table_schema, write_row_groups
+from galaxyloop.predictions import (
+    PRECISION_KEY,
+    prediction_columns,
+    table_schema,
+    write_row_groups,
+)
 from galaxyloop.shard_streams import StreamedShard
 from galaxyloop.shards import CutoutShard
 
@@ -48,7 +53,8 @@ def predict_shard(
         shard: cutouts of the size the models were trained on, on disk or elsewhere.
         posterior: dropout samples, views, grid of the intervals, batches and precision.
         information: volunteers expected.
-        path: the parquet file; it appears when it is complete.
+        path: the parquet file; it appears when it is complete. Its footer has the precision that
+            was taken.
 
     Returns:
         Number of galaxies.
@@ -61,10 +67,13 @@ def predict_shard(
     """
     members = [models] if isinstance(models, GalaxyModel) else list(models)
     _check_members(members, shard.summary.image_size_px)
-    schema = table_schema(prediction_columns(members[0].tree))
     with contextlib.ExitStack() as stack:
         for member in members:
             stack.enter_context(predicting(member, posterior.n_threads))
+        device = next(members[0].parameters()).device
+        precision = choose_precision(posterior.precision, device)
+        schema = table_schema(prediction_columns(members[0].tree))
+        schema = schema.with_metadata({PRECISION_KEY: precision})
         rows = RowMaker(members, posterior, information)
         tables = stack.enter_context(contextlib.closing(_tables(members, shard, posterior, rows)))
         return write_row_groups(tables, schema, path)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from galaxyloop import predictions
+from galaxyloop import devices, predictions
 from galaxyloop.acquisition import InformationConfig, expected_information
 from galaxyloop.encoders import Encoder
 from galaxyloop.encoding import turned
@@ -198,6 +198,20 @@ def test_predict_shard__writes_full_row_groups_whatever_the_batches(
         assert "BYTE_STREAM_SPLIT" in fraction.encodings
         assert fraction.compression == "ZSTD"
         assert not fraction.has_dictionary_page
+
+
+@pytest.mark.parametrize(("has_bfloat16", "taken"), [(True, "bfloat16"), (False, "float32")])
+def test_predict_shard__says_which_precision_the_device_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, taken: str
+) -> None:
+    monkeypatch.setattr(devices, "choose_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(devices, "_cpu_has_bfloat16", lambda: has_bfloat16)
+    shard = write_shard(tmp_path / "shard", random_images(9))
+    for asked, expected in (("auto", taken), ("float32", "float32"), ("bfloat16", "bfloat16")):
+        config = replace(POSTERIOR, precision=asked)
+        predict_shard([make_model()], shard, config, INFORMATION, tmp_path / asked)
+        assert predictions.read_precision(tmp_path / asked) == expected
+    assert (tmp_path / "auto").read_bytes() == (tmp_path / taken).read_bytes()
 
 
 def test_predict_shard__of_no_galaxies_is_an_empty_table(tmp_path: Path) -> None:
