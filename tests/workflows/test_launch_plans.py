@@ -14,9 +14,11 @@ from flytekit.tools.translator import get_serializable
 from tests.workflows.test_fan_out import SETTINGS
 from workflows import launch_plans
 from workflows.catalogue import build_catalogue
+from workflows.fan_out import GROUP
 from workflows.ingest import compact_survey
 
 PLANS = {name: value for name, value in vars(launch_plans).items() if isinstance(value, LaunchPlan)}
+SURVEYS = [name.removeprefix("nightly_") for name in PLANS if name.startswith("nightly_")]
 
 
 def test_launch_plans__are_a_night_and_a_week_for_each_survey() -> None:
@@ -68,6 +70,20 @@ def test_launch_plans__compile_with_the_settings_they_state(name: str) -> None:
     output = plan.parameters.parameters["output"].default.scalar.primitive.string_value
     assert output.startswith(f"{launch_plans.ROOT}/")
     assert plan.name.endswith(output.split("/")[-2])
+
+
+@pytest.mark.parametrize("survey", SURVEYS)
+def test_launch_plans__cut_a_large_survey_into_chunks_that_one_workflow_can_map(
+    survey: str,
+) -> None:
+    context, stated = FlyteContextManager.current_context(), []
+    for plan in (PLANS[f"nightly_{survey}"], PLANS[f"weekly_{survey}"]):
+        kind = plan.workflow.python_interface.inputs["ingest"]
+        default = plan.parameters.parameters["ingest"].default
+        stated.append(TypeEngine.to_python_value(context, default, kind))
+    night, week = stated
+    assert night == week
+    assert 100_000_000 / night.chunk_size <= GROUP
 
 
 @pytest.mark.parametrize("workflow", [build_catalogue, compact_survey], ids=lambda one: one.name)
