@@ -1,9 +1,9 @@
 """A catalogue in its place: whether what stands there will do, and what is put there if not."""
 
 import json
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flytekit import task
 
@@ -22,24 +22,23 @@ from tasks.resources import CODE_VERSIONS, RETRIES, TABLES, retrying_storage
 CATALOGUE_CODE = 1
 """Raised when catalogues or their products come out otherwise: what stands is then made again."""
 
-if TYPE_CHECKING:
-    from galaxyloop.surveys import SurveyVersion as Version
-
 
 @task(requests=TABLES, retries=RETRIES)
 def check_catalogue(
     manifest: str, checkpoints: list[Checkpoint], cutouts: CutoutConfig, output: str, previous: str
-) -> tuple[str, str]:
-    """Refuse before an image is read what would fail after; find the version to grow from.
+) -> tuple[str, str, str]:
+    """Refuse before an image is read what would fail after; find the versions before this one.
 
     Returns:
-        The manifest, and the address of the previous survey version: the one asked for, else the
-        one beside the catalogue that stands at the output; empty if there is none.
+        The manifest, and addresses of two survey versions, empty where there is none: the one to
+        grow from, and the one that changes are listed against. Both are ``previous`` if that is
+        given; else the one that the last run left at the output, finished or not, and that of the
+        last finished catalogue there.
     """
     from galaxyloop.checkpoint import check_size, load_checkpoint
     from galaxyloop.errors import CheckpointError
     from galaxyloop.outputs import check_output
-    from galaxyloop.publishing import find_survey
+    from galaxyloop.publishing import find_surveys
 
     check_output(output, must_be_remote=is_in_pod())
     trees = []
@@ -53,12 +52,14 @@ def check_catalogue(
             f"models of one catalogue must answer the same questions, got the trees {names}; "
             "name only models of one campaign in further_models"
         )
+    if previous:
+        return manifest, previous, previous
     with retrying_storage():
-        return manifest, previous or find_survey(output)
+        return manifest, *find_surveys(output)
 
 
 @task(requests=TABLES, retries=RETRIES)
-def find_standing(
+def begin_catalogue(
     output: str,
     survey: SurveyVersion,
     checkpoints: list[Checkpoint],
@@ -68,7 +69,10 @@ def find_standing(
     information: InformationConfig,
     products: ProductsConfig,
 ) -> tuple[str, CatalogueRecord]:
-    """Whether the catalogue at the output is what would be made: says so, or nothing.
+    """Say that the catalogue at the output is what would be made; else keep the survey version.
+
+    It is kept at the output before an image is cut out, so that after a failure the next run finds
+    its chunks again, however the manifest has grown since.
 
     Returns:
         Why there is nothing to do, empty if there is; and the record of what is wanted.
@@ -91,8 +95,9 @@ def find_standing(
     )
     with retrying_storage():
         found = publishing.find_standing(output, wanted)
-    if found is None:
-        return "", wanted
+        if found is None:
+            publishing.keep_survey(survey.download(), survey.digest, output)
+            return "", wanted
     return (
         f"nothing to do: the catalogue of {found.date} stands and nothing was written\n"
         f"catalogue  {output.rstrip('/')}/{publishing.CATALOGUE} ({found.n_galaxies} galaxies)\n"
@@ -127,7 +132,9 @@ def publish_catalogue(
     )
     with retrying_storage():
         place = publishing.publish_products(directory, survey.download(), output, complete)
-    return _say(place, complete, missing, open_survey(survey))
+    column = pq.read_table(directory / "changes.parquet", columns=["change"])["change"]
+    changes = Counter({one["values"]: one["counts"] for one in column.value_counts().to_pylist()})
+    return _say(place, complete, missing, open_survey(survey).n_galaxies, changes)
 
 
 @task(requests=TABLES)
@@ -140,13 +147,14 @@ def _say(
     place: str,
     record: CatalogueRecord,
     missing: list[MissingChunk],
-    survey: "Version",
+    n_in_survey: int,
+    changes: Counter[str],
 ) -> str:
     """Where the catalogue is, what is new in it and what is not in it."""
     lines = [
-        f"catalogue  {place} ({record.n_galaxies} of {survey.n_galaxies} galaxies)",
-        f"survey     {survey.n_added} galaxies added, {survey.n_changed} changed, "
-        f"{survey.n_removed} removed (version {survey.digest[:12]})",
+        f"catalogue  {place} ({record.n_galaxies} of {n_in_survey} galaxies)",
+        f"survey     {changes['added']} galaxies added, {changes['changed']} changed, "
+        f"{changes['removed']} removed (version {record.survey_digest[:12]})",
         f"model      {', '.join(record.models)}",
     ]
     if missing:

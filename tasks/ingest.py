@@ -130,18 +130,22 @@ def check_cutouts(
 
 
 @task(requests=TABLES, retries=RETRIES)
-def compact(survey: str, chunk_size: int, max_fill: float, apply: bool) -> str:
-    """Say what merging a survey version's small chunks would cost, and do it if asked to."""
-    from galaxyloop.publishing import SURVEY_SUMMARY, publish_tree
+def compact(output: str, chunk_size: int, max_fill: float, apply: bool) -> str:
+    """Say what merging small chunks of a catalogue's survey would cost; do it if asked to."""
+    from galaxyloop.errors import CatalogueError
+    from galaxyloop.publishing import find_surveys, keep_survey
     from galaxyloop.surveys.compaction import compact_survey, plan_compaction
 
     with retrying_storage():
-        version = open_survey(survey_at(survey))
+        place, _ = find_surveys(output)
+        if not place:
+            raise CatalogueError(f"{output} holds no survey version; give a catalogue's output")
+        version = open_survey(survey_at(place))
         plan = plan_compaction(version, chunk_size, max_fill)
         if not plan.chunks or not apply:
             return plan.describe(version.n_galaxies)
         directory = new_directory("survey")
-        compact_survey(version, plan, chunk_size, directory)
-        place = publish_tree(directory, survey.rstrip("/"), last=SURVEY_SUMMARY)
+        compacted = compact_survey(version, plan, chunk_size, directory)
+        keep_survey(directory, compacted.digest, output, base=place)
     shutil.rmtree(directory.parent)
-    return f"{plan.describe(version.n_galaxies, is_done=True)}\nsurvey  {place}"
+    return plan.describe(version.n_galaxies, is_done=True)

@@ -1,11 +1,13 @@
 """A look at everything that a catalogue rests on; nothing here is cached."""
 
+import json
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from flytekit import task
 
+from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import CutoutShard, SurveyVersion, SurveyVersionDirectory
 from tasks.local_run import keep, new_directory
@@ -14,16 +16,18 @@ from tasks.resources import CUTOUTS, RETRIES, TABLES, retrying_storage
 
 
 @task(requests=TABLES, retries=RETRIES)
-def fetch_published_survey(output: str) -> SurveyVersion:
-    """The survey version that was published with a catalogue."""
-    from galaxyloop.publishing import SURVEY, fetch
+def fetch_published(output: str) -> tuple[SurveyVersion, CutoutConfig]:
+    """The survey version of the catalogue at a place, and how its images became cutouts."""
+    from galaxyloop.publishing import fetch, read_record, survey_place
     from galaxyloop.surveys import SurveyVersion as Version
 
     directory = new_directory("survey")
     with retrying_storage():
-        fetch(f"{output.rstrip('/')}/{SURVEY}", directory)
+        record = read_record(output)
+        fetch(survey_place(output, record.survey_digest), directory)
     version = Version.open(directory)
-    return keep(directory, SurveyVersionDirectory, version.digest, replace=True)
+    survey = keep(directory, SurveyVersionDirectory, version.digest, replace=True)
+    return survey, CutoutConfig.from_dict(json.loads(record.settings)["cutouts"])
 
 
 @task(requests=CUTOUTS, retries=RETRIES)
@@ -65,7 +69,6 @@ def verify_published(
         kickoff: when the check was due.
     """
     from galaxyloop.catalogue import read_catalogue_tree
-    from galaxyloop.errors import CatalogueError
     from galaxyloop.judgement import check_file
     from galaxyloop.publishing import CATALOGUE, fetch, read_record
     from galaxyloop.verification import check_faults, find_faults
@@ -77,10 +80,6 @@ def verify_published(
         path = Path(scratch) / CATALOGUE
         with retrying_storage():
             record = read_record(output)
-            if record is None:
-                raise CatalogueError(
-                    f"{output} holds no finished catalogue (no catalogue.json); build it first"
-                )
             fetch(f"{output.rstrip('/')}/{CATALOGUE}", path)
         if sum(chunk.n_galaxies for chunk in missing) > record.n_missing:
             faults += [f"chunk {one.chunk[:12]} has no cutouts: {one.reason}" for one in missing]

@@ -13,10 +13,10 @@ from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import Checkpoint, SurveyVersion
 from schemas.model_version import ModelVersion
 from tasks import predict
-from tasks.catalogue import check_catalogue, find_standing, publish_catalogue, tell_night
+from tasks.catalogue import begin_catalogue, check_catalogue, publish_catalogue, tell_night
 from tasks.ingest import check_cutouts, list_chunks, read_survey
 from tasks.registry import fetch_metrics, resolve_models
-from tasks.verify import fetch_published_survey, verify_published
+from tasks.verify import fetch_published, verify_published
 from workflows.ingest import cut_out_chunks
 from workflows.predict import predict_shards
 from workflows.verify import verify_shards
@@ -104,20 +104,20 @@ def build_catalogue(
         posterior: dropout samples, augmentations and intervals.
         information: volunteers expected, for the information each galaxy would give.
         products: what is made besides, for astronomers' tools: friendly catalogue, FITS, HATS.
-        previous: directory of the survey version this one grows from; empty for the one beside
-            the catalogue that stands at the output, if there is one.
+        previous: directory of the survey version this one grows from, and is compared with; empty
+            for what lies at the output, if there is something.
         allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
     """
     checkpoints, models = resolve_models(model=model, further_models=further_models)
-    checked, before = check_catalogue(
+    checked, grown_from, before = check_catalogue(
         manifest=manifest,
         checkpoints=checkpoints,
         cutouts=cutouts,
         output=output,
         previous=previous,
     )
-    survey = read_survey(manifest=checked, config=ingest, previous=before)
-    standing, record = find_standing(
+    survey = read_survey(manifest=checked, config=ingest, previous=grown_from)
+    standing, record = begin_catalogue(
         output=output,
         survey=survey,
         checkpoints=checkpoints,
@@ -195,19 +195,18 @@ def verify_catalogue(
     output: str,
     kickoff: datetime,
     ingest: IngestConfig = IngestConfig(),
-    cutouts: CutoutConfig = CutoutConfig(),
 ) -> str:
     """Check a published catalogue in full: every byte of its cutouts, every row, its origin.
 
-    Writes nothing at the output. A shard that is no longer kept is cut out again.
+    Writes nothing at the output. A shard that is no longer kept is cut out again, as the
+    catalogue's record says.
 
     Args:
         output: folder or address that holds the catalogue.
         kickoff: when the check was due; the schedule fills it in.
         ingest: how images are read.
-        cutouts: how images became cutouts.
     """
-    survey = fetch_published_survey(output=output)
+    survey, cutouts = fetch_published(output=output)
     chunks = list_chunks(survey=survey)
     found, reasons = cut_out_chunks(chunks=chunks, cutouts=cutouts, ingest=ingest)
     shards, missing, _ = check_cutouts(

@@ -78,15 +78,15 @@ def ingest_survey(
 
 @workflow
 def compact_survey(
-    survey: str, chunk_size: int = 10_000, max_fill: float = 0.5, apply: bool = False
+    output: str, chunk_size: int = 10_000, max_fill: float = 0.5, apply: bool = False
 ) -> str:
-    """Merge the small chunks of a survey version; says what that costs before it is done.
+    """Merge the small chunks of a catalogue's survey; says what that costs before it is done.
 
     Args:
-        survey: folder or address of the version, such as the folder survey beside a catalogue.
+        output: folder or address of the catalogue; no other run may write there meanwhile.
         chunk_size: most galaxies in a chunk, as in the survey's ingest settings.
         max_fill: a chunk is small with at most this share of chunk_size living galaxies.
-        apply: write the merged version in the place of the old one; else only say the cost.
+        apply: write the merged version, from which the next one then grows; else only say the cost.
     """
-    told: str = compact(survey=survey, chunk_size=chunk_size, max_fill=max_fill, apply=apply)
+    told: str = compact(output=output, chunk_size=chunk_size, max_fill=max_fill, apply=apply)
     return told

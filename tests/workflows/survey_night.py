@@ -97,8 +97,9 @@ class Night:
         return pd.read_parquet(self.root / output / "catalogue.parquet")
 
     def record(self, output: str = "catalogue") -> dict[str, object]:
-        content: dict[str, object] = json.loads((self.root / output / "catalogue.json").read_text())
-        return content
+        content = json.loads((self.root / output / "catalogue.json").read_text())
+        record: dict[str, object] = content["catalogue"]
+        return record
 
     def stamps(self, output: str = "catalogue") -> dict[str, int]:
         """When each file below the output was written."""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from galaxyloop.catalogue import read_catalogue_provenance
-from galaxyloop.errors import GalaxyloopError, MissingChunksError
+from galaxyloop.errors import GalaxyloopError, MissingChunksError, TooManyRejectsError
 from galaxyloop.surveys import IngestConfig
 from tests.workflows.survey_night import Night, counting_encoder, open_night
 
@@ -38,6 +38,42 @@ def test_build_catalogue__does_nothing_twice(night: Night) -> None:
     assert "nothing to do" in told
     assert f"the catalogue of {standing['date']} stands" in told
     assert "toy version 1" in told
+
+
+def test_build_catalogue__makes_a_file_again_that_is_not_as_it_was_published(night: Night) -> None:
+    path = night.root / "catalogue" / "catalogue.parquet"
+    rows = night.read()
+    path.write_bytes(path.read_bytes()[:-100])
+    with counting_encoder() as batches:
+        told = night.build()
+    assert not batches
+    assert "60 of 60 galaxies" in told
+    pd.testing.assert_frame_equal(night.read(), rows)
+
+
+def test_build_catalogue__after_a_first_run_failed_makes_no_chunk_twice(tmp_path: Path) -> None:
+    with open_night(tmp_path) as night:
+        night.register(1)
+        night.add(range(60))
+        image = tmp_path / "images" / "g00005.png"
+        content = image.read_bytes()
+        image.write_bytes(b"<html>")
+        ingest = IngestConfig(chunk_size=20, n_readers=1, max_image_reject_rate=0.0)
+        with pytest.raises(TooManyRejectsError):
+            night.build(ingest=ingest)
+        shards = night.kept("cutout-shard")
+        assert len(shards) == 3
+        image.write_bytes(content)
+        night.add(range(60, 70))
+        told = night.build(ingest=ingest)
+        assert len(night.kept("cutout-shard") - shards) == 1
+        assert "70 of 70 galaxies" in told
+        # No catalogue was finished before.
+        assert "70 galaxies added, 0 changed, 0 removed" in told
+        changes = pd.read_parquet(tmp_path / "catalogue" / "changes.parquet")
+        assert len(changes) == 70
+        assert set(changes["change"]) == {"added"}
+        assert len(list((tmp_path / "catalogue").glob("survey-*"))) == 1
 
 
 @pytest.mark.parametrize("with_positions", [True, False])

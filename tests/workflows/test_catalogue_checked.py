@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.errors import CatalogueError
+from galaxyloop.publishing import find_surveys
 from galaxyloop.surveys import IngestConfig, SurveyVersion
 from tests.workflows.survey_night import SIDE_PX, Night, counting_encoder, open_night
 from workflows.catalogue import nightly_catalogue, verify_catalogue
@@ -33,7 +35,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 
 def verify(night: Night) -> str:
     told: str = verify_catalogue(
-        output=str(night.root / "catalogue"), kickoff=KICKOFF, ingest=INGEST, cutouts=CUTOUTS
+        output=str(night.root / "catalogue"), kickoff=KICKOFF, ingest=INGEST
     )
     return told
 
@@ -56,12 +58,14 @@ def test_nightly_catalogue__tells_the_time_it_was_due(night: Night) -> None:
 
 
 def test_verify_catalogue__finds_a_sound_one_well_and_writes_nothing(night: Night) -> None:
-    before = night.stamps()
+    before, shards = night.stamps(), night.kept("cutout-shard")
     told = verify(night)
     assert "full check of 2026-11-22T02:15+00:00: all is well" in told
     assert "29 galaxies" in told
     assert "4 shards, every byte as it was written" in told
     assert night.stamps() == before
+    # The record says how cutouts were made, so none is made in another way.
+    assert night.kept("cutout-shard") == shards
 
 
 def test_verify_catalogue__finds_a_changed_byte(night: Night) -> None:
@@ -76,11 +80,11 @@ def test_verify_catalogue__finds_a_changed_byte(night: Night) -> None:
 
 
 def test_verify_catalogue__finds_another_survey_beside_it(night: Night) -> None:
-    path = night.root / "catalogue" / "catalogue.json"
+    (path,) = (night.root / "catalogue").glob("survey-*/survey.json")
     text = path.read_text()
-    path.write_text(text.replace(night.record()["survey_digest"], "0" * 64))
+    path.write_text(text.replace(str(night.record()["survey_digest"]), "0" * 64))
     try:
-        with pytest.raises(CatalogueError, match="the survey beside it is"):
+        with pytest.raises(CatalogueError, match="the survey beside it is 0000"):
             verify(night)
     finally:
         path.write_text(text)
@@ -97,15 +101,19 @@ def test_verify_catalogue__wants_a_finished_catalogue(night: Night) -> None:
 
 
 def test_compact_survey__says_the_cost_then_does_it_and_changes_no_row(night: Night) -> None:
-    place = night.root / "catalogue" / "survey"
-    first, before = night.read(), SurveyVersion.open(place)
+    output = str(night.root / "catalogue")
+    first, before = night.read(), SurveyVersion.open(find_surveys(output)[0])
     assert list(before.count_galaxies().values()) == [20, 3, 3, 3]
-    told = compact_survey(survey=str(place), chunk_size=20)
+    stamps = night.stamps()
+    told = compact_survey(output=output, chunk_size=20)
     assert "9 of 29 galaxies would be cut out and predicted again" in told
-    assert SurveyVersion.open(place) == before
-    told = compact_survey(survey=str(place), chunk_size=20, apply=True)
+    assert night.stamps() == stamps
+    told = compact_survey(output=output, chunk_size=20, apply=True)
     assert "9 of 29 galaxies will be" in told
-    assert list(SurveyVersion.open(place).count_galaxies().values()) == [20, 9]
+    merged, standing = map(SurveyVersion.open, find_surveys(output))
+    assert list(merged.count_galaxies().values()) == [20, 9]
+    assert standing == before
+    assert "all is well" in verify(night)
     with counting_encoder() as batches:
         told = night.build()
     assert sum(batches) == 9
@@ -117,7 +125,12 @@ def test_compact_survey__says_the_cost_then_does_it_and_changes_no_row(night: Ni
         again.sort_values("id_str", ignore_index=True)[columns],
         first.sort_values("id_str", ignore_index=True),
     )
-    assert "nothing to merge" in compact_survey(survey=str(place), chunk_size=20)
+    assert "nothing to merge" in compact_survey(output=output, chunk_size=20)
     with counting_encoder() as batches:
         assert "nothing to do" in night.build()
     assert not batches
+
+
+def test_compact_survey__wants_a_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="holds no survey version"):
+        compact_survey(output=str(tmp_path), chunk_size=20)
