@@ -8,12 +8,16 @@ from urllib.parse import urljoin
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from galaxyloop.config import StrictConfig, require
 from galaxyloop.errors import ManifestError, TooManyRejectsError
+from galaxyloop.scratch import ScratchDirectory
 from galaxyloop.storage import local_path
-from galaxyloop.surveys.positions import check_positions, parse_angles
-from galaxyloop.surveys.tables import N_COLUMNS_REASON, ManifestText, read_manifest_text
+from galaxyloop.surveys.positions import PositionRange, parse_angles
+from galaxyloop.surveys.repeats import RowIds
+from galaxyloop.surveys.tables import N_COLUMNS_REASON, ManifestTable, TextBatch
 from galaxyloop.table_files import CONTROL_CHARACTER, FLOAT_ID, MISSING_IDS
 
 FINGERPRINTS = ("content", "stat", "uri")
@@ -23,6 +27,19 @@ REJECT_COLUMNS = ["row", "id_str", "column", "value", "reason"]
 FLOAT_REASON = "written as a floating-point number; write all its digits"
 MISSING_REASON = "a word for a missing id; give every image one"
 CONTROL_REASON = "holds a line end or another control character; remove it"
+_GALAXIES = "galaxies.parquet"
+_TEXT = pa.string()
+_SCHEMA = pa.schema(
+    {
+        "row": pa.int64(),
+        "id_str": _TEXT,
+        "image_uri": _TEXT,
+        "ra_deg": pa.float64(),
+        "dec_deg": pa.float64(),
+        "survey": _TEXT,
+        "group_id": _TEXT,
+    }
+)
 
 ManifestJudge = Callable[[pd.DataFrame], pd.DataFrame]
 """Takes manifest rows; returns ``row, column, value, reason`` of those to be rejected."""
@@ -88,12 +105,24 @@ class IngestConfig(StrictConfig):
 class Manifest:
     """The rows of a manifest that can be used, and the others with their reason."""
 
-    galaxies: pd.DataFrame
-    """``id_str, image_uri, ra_deg, dec_deg, survey, group_id``; no coordinates are NaN."""
+    scratch: ScratchDirectory
+    """Holds the galaxies, for as long as this manifest is held."""
     rejects: pd.DataFrame
     """``row, id_str, column, value, reason``; one line a rejected row."""
     n_read: int
     """Rows in the table; of a pattern, in all its files, through which they are numbered on."""
+
+    @property
+    def galaxies(self) -> pd.DataFrame:
+        """``id_str, image_uri, ra_deg, dec_deg, survey, group_id``; no coordinates are NaN.
+
+        Read into memory each time.
+        """
+        table = pq.read_table(self.scratch.path / _GALAXIES)
+        is_repeated = np.isin(table.column("row").to_numpy(), self.rejects["row"].to_numpy())
+        kept = table.filter(pa.array(~is_repeated)).drop_columns("row")
+        galaxies: pd.DataFrame = kept.to_pandas()
+        return galaxies
 
 
 def judge_rows(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,6 +167,7 @@ def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_r
     Needs ids, and ``image_uri`` or a parquet column of encoded images; positions [ICRS, degrees],
     ``survey`` and ``group_id`` (the same for all images of one galaxy) are optional. A relative
     image location starts at the manifest's folder. Of several rows with one id the first is kept.
+    Rows go through files on disk: memory holds some of them, and all that are rejected.
 
     Args:
         uri: csv, csv.gz, parquet, FITS or VOTable on disk, S3 or HTTPS, or a pattern of such.
@@ -150,23 +180,47 @@ def read_manifest(uri: str, config: IngestConfig, judge: ManifestJudge = judge_r
         StorageError: the network failed; it may work later.
         TooManyRejectsError: more rows are rejected than ``max_reject_rate`` allows.
     """
-    text = read_manifest_text(uri, config.id_column, config.image_column, config.max_table_bytes)
-    n_read = len(text.cells) + len(text.ragged)
+    table = ManifestTable.open(uri, config.id_column, config.image_column, config.max_table_bytes)
+    scratch, positions, n_read = ScratchDirectory(), PositionRange(), 0
+    ids, rejects = RowIds(scratch.path / "ids"), list[pd.DataFrame]()
+    with pq.ParquetWriter(scratch.path / _GALAXIES, _SCHEMA, compression="zstd") as writer:
+        for batch in table.batches():
+            rows, failures = _judge(batch, config.survey, judge)
+            positions.add(rows)
+            rejects.append(_one_line_a_row(failures, rows["id_str"], table.names))
+            good = rows[~rows.index.isin(failures["row"])]
+            ids.add(good["id_str"])
+            writer.write_table(_located(good, batch.file))
+            n_read += len(rows) + len(batch.ragged)
     if not n_read:
         raise ManifestError(f"{uri} has a header but no rows; fetch it again or name another")
-    rows, unreadable = _typed(text.cells, config.survey)
-    check_positions(rows, uri)
-    ragged = _failures(text.ragged["row"], "", text.ragged["value"], N_COLUMNS_REASON)
-    failures = pd.concat([unreadable, judge(rows)[unreadable.columns]], ignore_index=True)
-    good = rows[~rows.index.isin(failures["row"])]
-    repeats = good[good["id_str"].duplicated()]
-    repeated = _failures(repeats.index, "id_str", repeats["id_str"], "duplicate")
-    failures = pd.concat([ragged, failures, repeated], ignore_index=True)
-    rejects = _one_line_a_row(failures, rows["id_str"], text.names)
-    galaxies = rows[~rows.index.isin(rejects["row"])]
-    _check_rate(rejects, n_read, config.max_reject_rate)
-    galaxies = galaxies.assign(image_uri=_resolve(galaxies["image_uri"], text))
-    return Manifest(galaxies.reset_index(drop=True), rejects, n_read)
+    positions.check(uri)
+    repeated = ids.take_repeated()
+    failures = _failures(repeated.index, "id_str", repeated, "duplicate")
+    rejects.append(_one_line_a_row(failures, repeated, table.names))
+    rejected = pd.concat(rejects).sort_values("row", ignore_index=True)
+    _check_rate(rejected, n_read, config.max_reject_rate)
+    return Manifest(scratch, rejected, n_read)
+
+
+def _judge(
+    batch: TextBatch, survey: str, judge: ManifestJudge
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Some rows in the manifest's types, and why some of them, or ragged lines, cannot be used."""
+    rows, unreadable = _typed(batch.cells, survey)
+    ragged = _failures(batch.ragged["row"], "", batch.ragged["value"], N_COLUMNS_REASON)
+    return rows, pd.concat([ragged, unreadable, judge(rows)[ragged.columns]], ignore_index=True)
+
+
+def _located(rows: pd.DataFrame, file: str) -> pa.Table:
+    """Rows of a file with their number; a relative image location starts at the file's folder."""
+    absolute = _from_folder_of(file)
+    places = [
+        place if place.startswith("/") or "://" in place else absolute(place)
+        for place in rows["image_uri"].tolist()
+    ]
+    rows = rows.assign(image_uri=places, row=rows.index)
+    return pa.Table.from_pandas(rows[_SCHEMA.names], _SCHEMA, preserve_index=False)
 
 
 def _typed(text: pd.DataFrame, survey: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -214,16 +268,6 @@ def _check_rate(rejects: pd.DataFrame, n_read: int, max_reject_rate: float) -> N
         words = rejects["column"].str.cat(rejects["reason"], sep=" ").str.strip()
         reasons = {str(reason): int(n) for reason, n in words.value_counts().items()}
         raise TooManyRejectsError("manifest rows", len(rejects), n_read, max_reject_rate, reasons)
-
-
-def _resolve(places: pd.Series, text: ManifestText) -> list[str]:
-    """Locations of images; a relative one starts at the folder of the file that names it."""
-    absolute = [_from_folder_of(file) for file in text.files]
-    numbers = np.searchsorted(text.first_rows, places.index.to_numpy(), side="right") - 1
-    return [
-        place if place.startswith("/") or "://" in place else absolute[number](place)
-        for place, number in zip(places.tolist(), numbers.tolist(), strict=True)
-    ]
 
 
 def _from_folder_of(uri: str) -> Callable[[str], str]:

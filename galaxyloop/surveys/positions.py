@@ -148,39 +148,62 @@ def parse_angles(cells: pd.Series) -> tuple[pd.Series, list[tuple[pd.Series, str
     return pd.Series(values, index=cells.index), broken
 
 
+class PositionRange:
+    """What a table's positions together look like, seen some at a time."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._n_known, self._n_beyond, self._beyond = 0, 0, 0.0
+        self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Look at ``ra_deg`` and ``dec_deg`` of some more rows, before rows are rejected."""
+        known = rows[["ra_deg", "dec_deg"]].dropna().to_numpy(np.float64)
+        beyond = known[np.abs(known[:, 1]) > 90, 1]
+        if not self._n_beyond and len(beyond):
+            self._beyond = beyond[0]
+        self._n_known += len(known)
+        self._n_beyond += len(beyond)
+        self._low = np.minimum(self._low, known.min(axis=0, initial=np.inf))
+        self._high = np.maximum(self._high, known.max(axis=0, initial=-np.inf))
+
+    def check(self, uri: str, refuse: type[GalaxyloopError] = ManifestError) -> None:
+        """Look for coordinates that are swapped or in another unit.
+
+        Small fields and strips of the sky look like hours or radians, so of these a warning tells.
+
+        Args:
+            uri: names the table.
+            refuse: the error class.
+
+        Raises:
+            GalaxyloopError: of class ``refuse``: most declinations are beyond 90 degrees
+                and no right ascension is.
+        """
+        of_ra, of_dec = self._high - self._low
+        ra_most, dec_most = np.maximum(-self._low, self._high)
+        if self._n_known >= _MIN_SWAPPED and 2 * self._n_beyond > self._n_known and ra_most <= 90:
+            raise refuse(
+                f"{uri}: {self._n_beyond} of {self._n_known} declinations are beyond 90 degrees, "
+                f"as {self._beyond:g}, and all right ascensions are within: the two columns "
+                "look swapped; exchange their names"
+            )
+        if self._n_known < _MIN_TO_WARN:
+            return
+        within_radians = ra_most <= 2 * np.pi and dec_most <= np.pi / 2
+        if within_radians and of_ra > np.pi and of_dec > 1:
+            _warn(uri, self._n_known, "radians", "multiply by 180 / pi")
+        elif self._low[0] >= 0 and self._high[0] <= 24 and of_ra > 12 and of_dec > 60:
+            _warn(uri, self._n_known, "hours of right ascension", "multiply ra by 15")
+
+
 def check_positions(
     rows: pd.DataFrame, uri: str, refuse: type[GalaxyloopError] = ManifestError
 ) -> None:
-    """Look at all positions together for coordinates that are swapped or in another unit.
-
-    Small fields and strips of the sky look like hours or radians, so of these a warning tells.
-
-    Args:
-        rows: ``ra_deg`` and ``dec_deg`` as read, before rows are rejected.
-        uri: names the table.
-        refuse: the error class.
-
-    Raises:
-        GalaxyloopError: of class ``refuse``: most declinations are beyond 90 degrees
-            and no right ascension is.
-    """
-    known = rows[["ra_deg", "dec_deg"]].dropna()
-    ra, dec = known["ra_deg"].to_numpy(), known["dec_deg"].to_numpy()
-    n_beyond = int((np.abs(dec) > 90).sum())
-    if len(known) >= _MIN_SWAPPED and 2 * n_beyond > len(known) and (np.abs(ra) <= 90).all():
-        raise refuse(
-            f"{uri}: {n_beyond} of {len(known)} declinations are beyond 90 degrees, as "
-            f"{dec[np.abs(dec) > 90][0]:g}, and all right ascensions are within: the two columns "
-            "look swapped; exchange their names"
-        )
-    if len(known) < _MIN_TO_WARN:
-        return
-    of_ra, of_dec = np.ptp(ra), np.ptp(dec)
-    within_radians = np.abs(ra).max() <= 2 * np.pi and np.abs(dec).max() <= np.pi / 2
-    if within_radians and of_ra > np.pi and of_dec > 1:
-        _warn(uri, len(known), "radians", "multiply by 180 / pi")
-    elif ra.min() >= 0 and ra.max() <= 24 and of_ra > 12 and of_dec > 60:
-        _warn(uri, len(known), "hours of right ascension", "multiply ra by 15")
+    """As ``PositionRange.check``, of positions that are all at hand."""
+    positions = PositionRange()
+    positions.add(rows)
+    positions.check(uri, refuse)
 
 
 def _warn(uri: str, n_known: int, unit: str, remedy: str) -> None:

@@ -1,10 +1,9 @@
-"""Reading a manifest's table into text columns, each row with its number and its file."""
+"""Reading a manifest's table as text, some rows at a time, each with its number and its file."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +16,7 @@ from galaxyloop.table_files import Batch, IdDigits, TableColumn, read_batches, r
 N_COLUMNS_REASON = "another number of columns than the header"
 _OPTIONAL = ("survey", "group_id")
 _IDS = ("id_str", "group_id")
-_BATCH_ROWS = 100_000
+_BATCH_ROWS = 50_000
 _KNOWN_IDS = {
     "iauname",
     "object_id",
@@ -41,61 +40,72 @@ _READABLE = (
 
 
 @dataclass(frozen=True)
-class ManifestText:
-    """A manifest's columns as text, under the names that a manifest has for them."""
+class TextBatch:
+    """Some rows of a manifest as text, under the names that a manifest has for its columns."""
 
     cells: pd.DataFrame
     """The row's 0-based number is the index."""
     ragged: pd.DataFrame
     """``row, value`` of every csv row that has another number of cells than the header."""
-    files: tuple[str, ...]
-    """The files that they came from."""
-    first_rows: np.ndarray
-    """Number of each file's first row."""
+    file: str
+    """The file that they came from."""
+
+
+@dataclass(frozen=True)
+class ManifestTable:
+    """A manifest's table, whose columns that mean something are read as text."""
+
+    uri: str
     names: Mapping[str, str]
     """The manifest's name of each column to the table's own."""
+    packed_images: str
+    """Column of encoded images that stands for ``image_uri``; empty if there is one."""
+    max_bytes: int
+    """Bound on what is fetched or unzipped to a temporary file."""
 
+    @classmethod
+    def open(cls, uri: str, id_column: str, image_column: str, max_bytes: int) -> "ManifestTable":
+        """Look at a table's columns.
 
-def read_manifest_text(uri: str, id_column: str, image_column: str, max_bytes: int) -> ManifestText:
-    """The columns of a manifest that mean something, as text.
+        Args:
+            uri: path, address or pattern.
+            id_column: holds the ids; empty means ``id_str``.
+            image_column: holds encoded images, used if there is no ``image_uri``.
+            max_bytes: bound on what is fetched or unzipped to a temporary file.
 
-    Args:
-        uri: path, address or pattern.
-        id_column: holds the ids; empty means ``id_str``.
-        image_column: holds encoded images, used if there is no ``image_uri``.
-        max_bytes: bound on what is fetched or unzipped to a temporary file.
+        Raises:
+            ManifestError: it is not a table, or lacks a column.
+            StorageError: the network failed; it may work later.
+        """
+        columns = read_columns(uri, ManifestError, max_bytes)
+        names, is_packed = _choose_columns(columns, uri, id_column or "id_str", image_column)
+        return cls(uri, names, image_column if is_packed else "", max_bytes)
 
-    Raises:
-        ManifestError: it is not a table, lacks a column, or its ids lost digits.
-        StorageError: the network failed; it may work later.
-    """
-    columns = read_columns(uri, ManifestError, max_bytes)
-    names, is_packed = _choose_columns(columns, uri, id_column or "id_str", image_column)
-    cells: dict[str, list[pa.Array]] = {name: [] for name in names}
-    if is_packed:
-        cells["image_uri"] = []
-    digits = {name: IdDigits() for name in _IDS if name in names}
-    rows, ragged, files = [np.zeros(0, np.int64)], [], {}
-    wanted = list(dict.fromkeys(names.values()))
-    for batch in read_batches(uri, wanted, _BATCH_ROWS, ManifestError, max_bytes):
-        files[batch.file] = batch.first_row
-        rows.append(batch.rows)
-        ragged += [(line.row, line.text) for line in batch.malformed]
-        for name, own in names.items():
-            cells[name].append(_as_text(batch.table.column(own), own, name in _IDS, batch.file))
-            if name in digits:
-                digits[name].add(cells[name][-1])
-        if is_packed:
-            cells["image_uri"].append(_rows_of_images(batch, image_column))
-    _check_digits(digits, names, uri)
-    frame = pa.table({name: pa.chunked_array(parts, pa.string()) for name, parts in cells.items()})
-    return ManifestText(
-        cells=frame.to_pandas().set_axis(pd.Index(np.concatenate(rows)), axis=0),
-        ragged=pd.DataFrame(ragged, columns=["row", "value"]),
-        files=tuple(files),
-        first_rows=np.array(list(files.values()), np.int64),
-        names=names,
-    )
+    def batches(self) -> Iterator[TextBatch]:
+        """The rows, some at a time.
+
+        Raises:
+            ManifestError: a cell is neither text nor a number; at the end, if ids lost digits.
+            StorageError: the network failed; it may work later.
+        """
+        digits = {name: IdDigits() for name in _IDS if name in self.names}
+        wanted = list(dict.fromkeys(self.names.values()))
+        for batch in read_batches(self.uri, wanted, _BATCH_ROWS, ManifestError, self.max_bytes):
+            cells = {
+                name: _as_text(batch.table.column(own), own, name in _IDS, batch.file)
+                for name, own in self.names.items()
+            }
+            for name, found in digits.items():
+                found.add(cells[name])
+            if self.packed_images:
+                cells["image_uri"] = _rows_of_images(batch, self.packed_images)
+            ragged = [(line.row, line.text) for line in batch.malformed]
+            yield TextBatch(
+                cells=pa.table(cells).to_pandas().set_axis(pd.Index(batch.rows), axis=0),
+                ragged=pd.DataFrame(ragged, columns=["row", "value"]),
+                file=batch.file,
+            )
+        _check_digits(digits, self.names, self.uri)
 
 
 def _choose_columns(

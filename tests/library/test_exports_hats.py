@@ -238,7 +238,7 @@ def test_write_hats__opens_though_no_galaxy_is_in_a_margin(tmp_path: Path) -> No
 def test_write_hats__refuses_a_catalogue_without_positions(tmp_path: Path) -> None:
     nowhere = pd.DataFrame({"ra_deg": [np.nan] * 3, "dec_deg": np.nan})
     path = make_catalogue(tmp_path / "catalogue.parquet", nowhere)
-    with pytest.raises(CatalogueError, match="none of the 3 galaxies .* has a position"):
+    with pytest.raises(CatalogueError, match="none of 3 galaxies has a position"):
         write_hats(ExportTable.open(path), tmp_path / "hats")
     assert not (tmp_path / "hats").exists()
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from galaxyloop.errors import ManifestError
-from galaxyloop.surveys import IngestConfig, Manifest, read_manifest
+from galaxyloop.surveys import IngestConfig, Manifest, read_manifest, tables
 from schemas.manifest import judge_manifest
 from tests.library.table_formats import FORMATS, write_as
 
@@ -119,6 +119,37 @@ def test_read_manifest__refuses_files_of_other_columns(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("id_str,image_uri,ra_deg,dec_deg\ny,2.jpg,1,2\n")
     with pytest.raises(ManifestError, match="a.csv lacks the columns ra_deg, dec_deg; it has: id_"):
         read(f"{tmp_path}/*.csv")
+
+
+@pytest.mark.parametrize("batch_rows", [7, 64])
+def test_read_manifest__gives_the_same_however_rows_are_cut_into_batches(
+    batch_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    n_rows = 120
+    frame = pd.DataFrame(
+        {
+            "id_str": rng.integers(0, 80, n_rows).astype(str),
+            "image_uri": [f"{i}.jpg" if i % 11 else "" for i in range(n_rows)],
+            "ra_deg": rng.choice([10.0, 370.0, np.nan], n_rows, p=[0.8, 0.1, 0.1]),
+            "dec_deg": rng.choice([-5.0, 95.0], n_rows, p=[0.9, 0.1]),
+        }
+    )
+    lines = frame.to_csv(index=False).splitlines()
+    lines[20:20] = lines[90:90] = ["too,few"]
+    for name, part in (("0", lines[:60]), ("1", [lines[0], *lines[60:], "too,few"])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(part) + "\n")
+    whole = read(f"{tmp_path}/*.csv")
+    monkeypatch.setattr(tables, "_BATCH_ROWS", batch_rows)
+    found = read(f"{tmp_path}/*.csv")
+    check_same(found, whole)
+    # Of good rows with one id the first is kept.
+    is_good = (frame["image_uri"] != "") & ~(frame["ra_deg"] > 360) & (frame["dec_deg"] < 90)
+    good = frame[is_good & frame["ra_deg"].notna()]
+    kept = good.drop_duplicates("id_str")
+    assert found.galaxies["id_str"].tolist() == kept["id_str"].tolist()
+    assert (found.rejects["reason"] == "duplicate").sum() == len(good) - len(kept)
+    assert found.n_read == len(found.galaxies) + len(found.rejects) == n_rows + 3
 
 
 def write_packed(path: Path, ids: list[str], kind: pa.DataType, column: str = "image") -> None:

@@ -26,7 +26,6 @@ from galaxyloop.catalogue.exports.hats_partitions import (
     HISTOGRAM_ORDER,
     Cells,
     Partition,
-    Scratch,
     choose_partitions,
     find_margins,
     find_partitions,
@@ -34,6 +33,7 @@ from galaxyloop.catalogue.exports.hats_partitions import (
 from galaxyloop.catalogue.exports.table import ExportTable
 from galaxyloop.errors import CatalogueError
 from galaxyloop.predictions import write_row_groups
+from galaxyloop.scratch import ScratchTables
 from galaxyloop.storage import whole_directory
 
 MAX_ROWS = 500_000
@@ -54,6 +54,19 @@ class HatsSummary:
     """Files they are in."""
 
 
+def check_positions(n_placed: int, n_galaxies: int) -> None:
+    """Refuse a catalogue that has no place in HATS.
+
+    Raises:
+        CatalogueError: no galaxy has a position.
+    """
+    if not n_placed:
+        raise CatalogueError(
+            f"none of {n_galaxies} galaxies has a position, and HATS sorts by position; give "
+            "ra_deg and dec_deg in the manifest, or export fits, votable or csv"
+        )
+
+
 def write_hats(table: ExportTable, directory: Path, max_rows: int = MAX_ROWS) -> HatsSummary:
     """Write a catalogue as a HATS collection (IVOA Note HATS) with a margin of 10 arcsec.
 
@@ -72,17 +85,13 @@ def write_hats(table: ExportTable, directory: Path, max_rows: int = MAX_ROWS) ->
     check_hats()
     schema = _schema(table)
     counts = _count_cells(table)
-    if not counts.any():
-        raise CatalogueError(
-            f"none of the {table.n_rows} galaxies of {table.path} has a position, and HATS sorts "
-            "by position; give ra_deg and dec_deg in the manifest, or export fits, votable or csv"
-        )
+    check_positions(int(counts.sum()), table.n_rows)
     partitions = choose_partitions(counts, max_rows)
     main, margin = _catalogues(table, schema, directory.name)
     with whole_directory(directory, replace=True) as draft:
         scratch = draft / "scratch"
         scratch.mkdir()
-        inside, around = Scratch(scratch / "inside"), Scratch(scratch / "around")
+        inside, around = (ScratchTables(scratch / name) for name in ("inside", "around"))
         _sort_out(table, schema, partitions, (inside, around))
         for catalogue, rows in ((main, inside), (margin, around)):
             n_rows = _write_partitions(rows, partitions, schema, draft / catalogue.name)
@@ -149,7 +158,7 @@ def _sort_out(
     table: ExportTable,
     schema: pa.Schema,
     partitions: Sequence[Partition],
-    scratch: tuple[Scratch, Scratch],
+    scratch: tuple[ScratchTables, ScratchTables],
 ) -> None:
     """Put every row with its partition, and with those whose margin it is in."""
     inside, around = scratch
@@ -164,13 +173,14 @@ def _sort_out(
 
 
 def _write_partitions(
-    rows: Scratch, partitions: Sequence[Partition], schema: pa.Schema, directory: Path
+    rows: ScratchTables, partitions: Sequence[Partition], schema: pa.Schema, directory: Path
 ) -> dict[Partition, int]:
-    """A file for each partition that has rows; returns how many."""
+    """A file for each partition that has rows, in order of cell and id; returns how many."""
     n_rows = {}
     directory.mkdir()
     for place in sorted(rows.places):
         path = partition_file(directory, partitions[place])
         path.parent.mkdir(parents=True, exist_ok=True)
-        n_rows[partitions[place]] = write_row_groups(iter([rows.take(place)]), schema, path)
+        table = rows.take(place).sort_by([(CELL, "ascending"), ("id_str", "ascending")])
+        n_rows[partitions[place]] = write_row_groups(iter([table]), schema, path)
     return n_rows

@@ -1,13 +1,10 @@
 """Cutting a catalogue into HEALPix partitions of bounded size, in bounded memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 HISTOGRAM_ORDER = 8
 """HEALPix order (14 arcmin) at which galaxies are counted, and of the smallest partition."""
@@ -86,47 +83,3 @@ def find_margins(partitions: Sequence[Partition], cells: Cells, order: int) -> t
     rows = np.broadcast_to(np.arange(len(cells)), places.shape)
     pairs = np.unique(np.stack([rows[is_other], places[is_other]], axis=1), axis=0)
     return pairs[:, 0], pairs[:, 1]
-
-
-class Scratch:
-    """Rows on their way to their partitions: a file each, to which batches are appended."""
-
-    def __init__(self, directory: Path) -> None:
-        """Begin with none."""
-        self._directory = directory
-        directory.mkdir()
-        self.places: set[int] = set()
-        """Of the partitions that have rows."""
-
-    def add(self, rows: pa.Table, places: Cells) -> None:
-        """Append each row to its partition's file."""
-        order = np.argsort(places, kind="stable")
-        rows, places = rows.take(pa.array(order)), places[order]
-        starts = np.flatnonzero(np.diff(places, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(places)], strict=True):
-            place = int(places[start])
-            with (
-                self._file(place).open("ab") as file,
-                pa.ipc.new_stream(file, rows.schema) as stream,
-            ):
-                stream.write_table(rows.slice(start, end - start))
-            self.places.add(place)
-
-    def take(self, place: int) -> pa.Table:
-        """All rows of a partition, in order of cell and id; its file is removed."""
-        path = self._file(place)
-        table = pa.concat_tables(self._read(path))
-        path.unlink()
-        order = pc.sort_indices(table, sort_keys=[(CELL, "ascending"), ("id_str", "ascending")])
-        return table.take(order)
-
-    def _read(self, path: Path) -> Iterator[pa.Table]:
-        """The batches of a file, each with a header of its own."""
-        n_bytes = path.stat().st_size
-        with path.open("rb") as file:
-            while file.tell() < n_bytes:
-                yield pa.ipc.open_stream(file).read_all()
-
-    def _file(self, place: int) -> Path:
-        """The file of a partition."""
-        return self._directory / f"{place}.arrows"
