@@ -15,7 +15,7 @@ PACKAGE = dist/galaxyloop-$(VERSION).tgz
 need = test -n "$($(1))" || { echo "say $(2): make $@ $(1)=$(3)"; exit 2; }
 need_image = $(call need,REGISTRY,where the images are kept,registry.example.org/galaxies) && $(call need,VERSION,which version,1)
 
-.PHONY: help setup demo demo-real test lint check images push-images package register schedule clean
+.PHONY: help setup demo demo-real test lint check images push-images package register start schedule clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,7 +71,12 @@ package: $(INSTALLED) ## write what a cluster must know into dist/; REGISTRY and
 
 register: $(INSTALLED) ## register the package at the cluster FLYTE_PLATFORM_URL: make register VERSION=1
 	@$(call need,VERSION,which version,1)
-	@$(BIN)/python containers/register.py $(PACKAGE) --project $(PROJECT) --domain $(DOMAIN) --version $(VERSION)
+	@$(BIN)/python -m containers.register $(PACKAGE) --project $(PROJECT) --domain $(DOMAIN) --version $(VERSION)
+
+start: $(INSTALLED) ## start a registered plan by hand: make start PLAN=nightly_catalogue_sdss VERSION=1 INPUTS=kickoff=now
+	@$(call need,PLAN,which launch plan,nightly_catalogue_sdss)
+	@$(call need,VERSION,which version,1)
+	@$(BIN)/python -m containers.start --project $(PROJECT) --domain $(DOMAIN) --version $(VERSION) $(PLAN) $(INPUTS)
 
 schedule: $(INSTALLED) ## switch a plan on: make schedule PLAN=nightly_catalogue_sdss VERSION=1
 	@$(call need,PLAN,which launch plan,nightly_catalogue_sdss)

@@ -10,7 +10,7 @@ anything is added. Schedules are not switched on here.
 """
 
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,10 +89,10 @@ def messages_in(value: object) -> Iterator[Message]:
         yield value
         for _, inner in value.ListFields():
             yield from messages_in(inner)
-    elif hasattr(value, "values"):
+    elif isinstance(value, Mapping):
         for inner in value.values():
             yield from messages_in(inner)
-    elif hasattr(value, "__iter__") and not isinstance(value, str | bytes):
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         for inner in value:
             yield from messages_in(inner)
 

@@ -51,6 +51,8 @@ class FlyteAdmin(admin_pb2_grpc.AdminServiceServicer):
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"{key[2]} is there")
         if self.breaks_after == self.n_entities:
             context.abort(grpc.StatusCode.UNAVAILABLE, "the cluster is gone")
+        written = str(request)
+        assert written.count("resource_type:") == written.count(f'project: "{key[0]}"'), key
         known = self.tasks | self.workflows
         for message in messages_in(request.spec):
             if isinstance(message, Identifier) and message.name != key[2]:
@@ -106,6 +108,14 @@ class FlyteAdmin(admin_pb2_grpc.AdminServiceServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, f"no {request.id.name}")
         return self._plan(request.id)
 
+    def GetActiveLaunchPlan(self, request: Any, context: Any) -> Any:
+        name = request.id
+        if name.name not in self.active:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"{name.name} is not active")
+        version = self.active[name.name]
+        key = Identifier(project=name.project, domain=name.domain, name=name.name, version=version)
+        return self._plan(key)
+
     def UpdateLaunchPlan(self, request: Any, context: Any) -> Any:
         if request.state == launch_plan_pb2.ACTIVE:
             self.active[request.id.name] = request.id.version
@@ -116,7 +126,15 @@ class FlyteAdmin(admin_pb2_grpc.AdminServiceServicer):
     def GetWorkflow(self, request: Any, context: Any) -> Any:
         spec = self.workflows[key_of(request.id)]
         written = workflow_pb2.Workflow(id=request.id)
-        written.closure.compiled_workflow.primary.template.CopyFrom(spec.template)
+        compiled = written.closure.compiled_workflow
+        compiled.primary.template.CopyFrom(spec.template)
+        for template in spec.sub_workflows:
+            compiled.sub_workflows.add().template.CopyFrom(template)
+        for workflow in (spec.template, *spec.sub_workflows):
+            for node in workflow.nodes:
+                if node.HasField("task_node"):
+                    task = self.tasks[key_of(node.task_node.reference_id)]
+                    compiled.tasks.add().template.CopyFrom(task.template)
         return written
 
     def CreateExecution(self, request: Any, context: Any) -> Any:
