@@ -25,7 +25,12 @@ CATALOGUE_CODE = 1
 
 @task(requests=TABLES, retries=RETRIES)
 def check_catalogue(
-    manifest: str, checkpoints: list[Checkpoint], cutouts: CutoutConfig, output: str, previous: str
+    manifest: str,
+    checkpoints: list[Checkpoint],
+    cutouts: CutoutConfig,
+    products: ProductsConfig,
+    output: str,
+    previous: str,
 ) -> tuple[str, str, str]:
     """Refuse before an image is read what would fail after; find the versions before this one.
 
@@ -35,6 +40,7 @@ def check_catalogue(
         given; else the one that the last run left at the output, finished or not, and that of the
         last finished catalogue there.
     """
+    from galaxyloop.catalogue import check_products
     from galaxyloop.checkpoint import check_size, load_checkpoint
     from galaxyloop.errors import CheckpointError
     from galaxyloop.outputs import check_output
@@ -52,6 +58,7 @@ def check_catalogue(
             f"models of one catalogue must answer the same questions, got the trees {names}; "
             "name only models of one campaign in further_models"
         )
+    check_products(products, trees[0])
     if previous:
         return manifest, previous, previous
     with retrying_storage():
@@ -72,12 +79,14 @@ def begin_catalogue(
     """Say that the catalogue at the output is what would be made; else keep the survey version.
 
     It is kept at the output before an image is cut out, so that after a failure the next run finds
-    its chunks again, however the manifest has grown since.
+    its chunks again, however the manifest has grown since. Refused are galaxies that an export
+    could not hold.
 
     Returns:
         Why there is nothing to do, empty if there is; and the record of what is wanted.
     """
     from galaxyloop import publishing
+    from galaxyloop.catalogue import check_galaxies
 
     settings = {
         "cutouts": cutouts.to_dict(),
@@ -96,6 +105,7 @@ def begin_catalogue(
     with retrying_storage():
         found = publishing.find_standing(output, wanted)
         if found is None:
+            check_galaxies(products.formats, open_survey(survey))
             publishing.keep_survey(survey.download(), survey.digest, output)
             return "", wanted
     return (
@@ -129,6 +139,7 @@ def publish_catalogue(
         date=read_catalogue_provenance(path).date,
         n_galaxies=int(pq.read_metadata(path).num_rows),
         n_missing=sum(chunk.n_galaxies for chunk in missing),
+        missing_chunks=[chunk.chunk for chunk in missing],
     )
     with retrying_storage():
         place = publishing.publish_products(directory, survey.download(), output, complete)

@@ -150,7 +150,8 @@ def build_catalogue(
     from galaxyloop import catalogue
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_file
-    from galaxyloop.storage import file_digest, write_table
+    from galaxyloop.publishing import find_missing_chunks
+    from galaxyloop.storage import file_digest
     from galaxyloop.surveys.missing import tabulate_missing
     from schemas.catalogue import judge_catalogue
 
@@ -169,8 +170,10 @@ def build_catalogue(
     chunks = [version.chunk_file(chunk) for chunk in version.chunks if chunk not in lost]
     summary = catalogue.write_catalogue(files, tree, provenance, path, chunks)
     check_file(path, tree, judge_catalogue)
-    changes = catalogue.list_changes(former, version)
-    write_table(changes, catalogue.CHANGE_SCHEMA, directory / "changes.parquet")
+    with retrying_storage():
+        lost_before = find_missing_chunks(before) if before else []
+    list_of_changes = directory / "changes.parquet"
+    changes = catalogue.write_changes(former, version, list_of_changes, lost_before, lost)
     if missing:
         tabulate_missing(version, missing).to_parquet(directory / "missing.parquet", index=False)
     table = pd.read_json(io.StringIO(metrics), orient="records") if metrics else None

@@ -113,6 +113,7 @@ def build_catalogue(
         manifest=manifest,
         checkpoints=checkpoints,
         cutouts=cutouts,
+        products=products,
         output=output,
         previous=previous,
     )

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from galaxyloop.catalogue.changes import count_changes
 from galaxyloop.catalogue.columns import MIN_ASKED
 from galaxyloop.catalogue.provenance import read_catalogue_provenance
 from galaxyloop.catalogue.writing import CatalogueSummary
@@ -40,8 +39,8 @@ class CatalogueFacts:
     """What ``write_catalogue`` counted."""
     rejected_images: Mapping[str, int] = field(default_factory=dict)
     """Living galaxies without a cutout, by reason."""
-    changes: pd.DataFrame | None = None
-    """What ``list_changes`` found; None if there was no catalogue before."""
+    changes: Mapping[str, int] | None = None
+    """What ``write_changes`` counted; None if there was no catalogue before."""
     metrics: pd.DataFrame | None = None
     """The first model's metrics on held-out galaxies (``question, metric, value, low, high,
     n_galaxies``); None if they are not at hand."""
@@ -125,7 +124,7 @@ def _survey(facts: CatalogueFacts) -> list[str]:
     ]
     if facts.changes is None:
         return [*lines, "- first catalogue of this survey: nothing to compare with"]
-    told = ", ".join(f"{n:,} {change}" for change, n in count_changes(facts.changes).items())
+    told = ", ".join(f"{n:,} {change}" for change, n in facts.changes.items())
     return [*lines, f"- since the catalogue before: {told} (changes.parquet)"]
 
 

@@ -4,8 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from galaxyloop.catalogue.card import CatalogueFacts, write_card
-from galaxyloop.catalogue.columns import write_column_descriptions
-from galaxyloop.catalogue.exports.formats import check_formats, export_catalogue
+from galaxyloop.catalogue.columns import (
+    describe_columns,
+    describe_friendly_columns,
+    write_column_descriptions,
+)
+from galaxyloop.catalogue.exports.formats import check_columns, check_formats, export_catalogue
 from galaxyloop.catalogue.friendly import write_friendly_catalogue
 from galaxyloop.catalogue.provenance import is_friendly_catalogue, read_catalogue_tree
 from galaxyloop.config import StrictConfig
@@ -27,6 +31,18 @@ class ProductsConfig(StrictConfig):
     def __post_init__(self) -> None:
         """Check the names."""
         check_formats(self.formats)
+
+
+def check_products(products: ProductsConfig, tree: DecisionTree) -> None:
+    """Refuse, before anything is predicted, products that a tree's catalogue could not become.
+
+    Raises:
+        CatalogueError: a format cannot hold its columns; the message says how to go on.
+        ConfigError: the package that HATS needs is not installed.
+    """
+    check_columns(products.formats, describe_columns(tree))
+    if products.friendly:
+        check_columns(products.formats, describe_friendly_columns(tree))
 
 
 def friendly_path(catalogue: Path, directory: Path) -> Path:

@@ -57,6 +57,8 @@ class CatalogueRecord(StrictConfig):
     """Rows of the catalogue."""
     n_missing: int = 0
     """Galaxies that should have a row and have none, because their chunk failed."""
+    missing_chunks: list[str] = field(default_factory=list)
+    """Digests of those chunks."""
 
     def key(self) -> tuple[object, ...]:
         """What decides whether another catalogue would be the same."""
@@ -132,6 +134,22 @@ def find_standing(output: str, wanted: CatalogueRecord) -> CatalogueRecord | Non
         return None
     _tidy(output, found)
     return record
+
+
+def find_missing_chunks(survey: str) -> list[str]:
+    """Digests of the chunks of a survey version that the catalogue beside it lacks.
+
+    Args:
+        survey: address of the version; none is missing if no finished catalogue describes it.
+
+    Raises:
+        StorageError: the place cannot be read now.
+    """
+    output = survey.rstrip("/").rpartition("/")[0] or "."
+    record = read_publication(output).catalogue
+    if record is None or survey_place(output, record.survey_digest) != survey.rstrip("/"):
+        return []
+    return record.missing_chunks
 
 
 def survey_place(output: str, digest: str) -> str:

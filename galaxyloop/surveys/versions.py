@@ -1,6 +1,7 @@
 """Versions of a survey as they lie on disk."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet
+import pyarrow.parquet as pq
 
 from galaxyloop.errors import ManifestError
 from galaxyloop.surveys.manifest import REJECT_COLUMNS
 
 FORMAT = 2
+_BATCH_ROWS = 65_536
+_BUFFER_BYTES = 1 << 20
 _TEXT = pa.string()
 _ROW_SCHEMA = pa.schema(
     {
@@ -81,6 +84,13 @@ class SurveyVersion:
         """All galaxies of this version in order of id, with the index of their chunk."""
         return pd.read_parquet(self.directory / "galaxies.parquet")
 
+    def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Some columns of ``galaxies``, in its order, in batches that memory holds."""
+        file = self.directory / "galaxies.parquet"
+        with pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
+            for batch in opened.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                yield batch.to_pandas()
+
     @property
     def rejects(self) -> pd.DataFrame:
         """Rows of the manifest that were not used."""
@@ -99,8 +109,9 @@ class SurveyVersion:
 
     def count_galaxies(self) -> dict[str, int]:
         """How many galaxies of this version each chunk holds, oldest chunk first."""
-        file = pyarrow.parquet.read_table(self.directory / "galaxies.parquet", columns=["chunk"])
-        counts = np.bincount(file.column("chunk").to_numpy(), minlength=len(self.chunks))
+        counts = np.zeros(len(self.chunks), np.int64)
+        for rows in self.batches(["chunk"]):
+            counts += np.bincount(rows["chunk"], minlength=len(counts))
         return dict(zip(self.chunks, map(int, counts), strict=True))
 
     def chunk_file(self, digest: str) -> Path:

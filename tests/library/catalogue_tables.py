@@ -10,6 +10,7 @@ import pandas as pd
 from galaxyloop.catalogue import CatalogueProvenance, write_catalogue, write_predictions
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.predictions import ImageQuality
+from galaxyloop.surveys import IngestConfig, SurveyVersion, version_survey
 
 TREE = DecisionTree(
     "toy",
@@ -63,3 +64,13 @@ def make_catalogue(
     write_catalogue([shard], tree, PROVENANCE, path)
     shard.unlink()
     return path
+
+
+def make_survey(
+    directory: Path, images: dict[str, str], before: SurveyVersion | None = None
+) -> SurveyVersion:
+    """A version of a survey of these images by id, in chunks of three galaxies."""
+    galaxies = pd.DataFrame({"id_str": list(images), "image_uri": list(images.values())})
+    galaxies = galaxies.assign(ra_deg=np.nan, dec_deg=np.nan, survey="s", group_id=list(images))
+    config = IngestConfig(chunk_size=3, fingerprint="uri")
+    return version_survey(galaxies, config, before, directory)

@@ -17,11 +17,9 @@ from galaxyloop.catalogue import (
     ProductsConfig,
     catalogue_columns,
     is_friendly_catalogue,
-    list_changes,
     read_catalogue_provenance,
     write_products,
 )
-from galaxyloop.catalogue.changes import count_changes
 from galaxyloop.catalogue.columns import (
     describe_columns,
     describe_friendly_columns,
@@ -32,9 +30,14 @@ from galaxyloop.catalogue.friendly import write_friendly_catalogue
 from galaxyloop.errors import CatalogueError, UnknownNameError
 from galaxyloop.flags import FLAGS
 from galaxyloop.predictions import table_schema
-from galaxyloop.surveys import IngestConfig, SurveyVersion, version_survey
 from tests.library import catalogue_tables
-from tests.library.catalogue_tables import PROVENANCE, TREE, make_catalogue, random_positions
+from tests.library.catalogue_tables import (
+    PROVENANCE,
+    TREE,
+    make_catalogue,
+    make_survey,
+    random_positions,
+)
 
 N_GALAXIES = 60
 
@@ -123,50 +126,15 @@ def test_export_names__begin_with_no_digit() -> None:
     assert export_names(["3-arms_yes"]) == {"3-arms_yes": "_3_arms_yes"}
 
 
-def survey(directory: Path, images: dict[str, str], before: SurveyVersion | None) -> SurveyVersion:
-    """A version of a survey of these images by id, in chunks of three galaxies."""
-    galaxies = pd.DataFrame({"id_str": list(images), "image_uri": list(images.values())})
-    galaxies = galaxies.assign(ra_deg=np.nan, dec_deg=np.nan, survey="s", group_id=list(images))
-    return version_survey(
-        galaxies, IngestConfig(chunk_size=3, fingerprint="uri"), before, directory
-    )
-
-
-def test_list_changes__names_who_came_went_and_has_another_image(tmp_path: Path) -> None:
-    images = {f"g{i}": f"{i}.png" for i in range(8)}
-    before = survey(tmp_path / "before", images, None)
-    grown = {**images, "g2": "new.png", "g9": "9.png"}
-    del grown["g5"]
-    now = survey(tmp_path / "now", grown, before)
-    changes = list_changes(before, now)
-    assert changes.to_numpy().tolist() == [["g2", "changed"], ["g5", "removed"], ["g9", "added"]]
-    counts = count_changes(changes)
-    assert counts == {"added": now.n_added, "changed": now.n_changed, "removed": now.n_removed}
-
-
-def test_list_changes__finds_none_in_the_same_galaxies_in_other_chunks(tmp_path: Path) -> None:
-    images = {f"g{i}": f"{i}.png" for i in range(8)}
-    parts = survey(tmp_path / "first", {"g0": "0.png"}, None)
-    parts = survey(tmp_path / "second", images, parts)
-    anew = survey(tmp_path / "anew", images, None)
-    assert set(parts.chunks) != set(anew.chunks)
-    assert list_changes(parts, anew).empty
-    assert tuple(list_changes(parts, anew)) == ("id_str", "change")
-
-
-def test_list_changes__counts_all_as_added_to_nothing(tmp_path: Path) -> None:
-    now = survey(tmp_path / "now", {"b": "1", "a": "2"}, None)
-    assert list_changes(None, now).to_numpy().tolist() == [["a", "added"], ["b", "added"]]
-
-
 def facts(tmp_path: Path) -> CatalogueFacts:
     """Of a survey with three galaxies more than the catalogue has."""
-    version = survey(tmp_path / "survey", {f"J{i:04}": f"{i}" for i in range(N_GALAXIES + 3)}, None)
+    images = {f"J{i:04}": f"{i}" for i in range(N_GALAXIES + 3)}
+    version = make_survey(tmp_path / "survey", images)
     return CatalogueFacts(
         replace(version, name="Toy survey", n_read=70, n_rejected=7),
         CatalogueSummary(n_read=64, n_galaxies=N_GALAXIES, n_dropped=4, n_missing=3),
         {"blank": 2},
-        pd.DataFrame({"id_str": ["a", "b"], "change": ["added", "added"]}),
+        {"added": 2, "changed": 0, "removed": 0},
     )
 
 

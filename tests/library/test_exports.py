@@ -13,14 +13,15 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
 from galaxyloop import predictions
-from galaxyloop.catalogue.columns import describe_columns
+from galaxyloop.catalogue import ProductsConfig, check_galaxies, check_products
+from galaxyloop.catalogue.columns import describe_columns, describe_friendly_columns
 from galaxyloop.catalogue.exports import EXPORTS, export_catalogue, fits_tables, votables
 from galaxyloop.catalogue.exports.table import ExportTable
 from galaxyloop.catalogue.friendly import write_friendly_catalogue
 from galaxyloop.cli import main
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import CatalogueError, UnknownNameError
-from tests.library.catalogue_tables import TREE, make_catalogue, random_positions
+from tests.library.catalogue_tables import TREE, make_catalogue, make_survey, random_positions
 
 N_GALAXIES = 300
 
@@ -231,3 +232,57 @@ def test_main__exports_catalogues_from_before_flags(catalogue: Path, tmp_path: P
     pq.write_table(table.drop_columns(["bar-toy_asked"]), tmp_path / "cut.parquet")
     with pytest.raises(CatalogueError, match=r"lacks \['bar-toy_yes_fraction', 'bar-toy_no"):
         write_friendly_catalogue(tmp_path / "cut.parquet", tmp_path / "friendly.parquet")
+
+
+LONG = DecisionTree("long", (Question("q" * 60, ("yes", "no")),))
+TWICE = DecisionTree("twice", (Question("a-b", ("c", "d")), Question("a", ("b_c", "e"))))
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("tree", [TREE, LONG, TWICE])
+def test_check_products__refuses_what_an_export_refuses(
+    name: str, tree: DecisionTree, tmp_path: Path
+) -> None:
+    """Without a catalogue, with the words of the export that would fail."""
+    path = make_catalogue(tmp_path / "catalogue.parquet", random_positions(2), tree)
+    told = []
+    for attempt in (
+        lambda: check_products(ProductsConfig(formats=[name]), tree),
+        lambda: export_catalogue(path, [name], tmp_path / "out"),
+    ):
+        try:
+            attempt()
+            told.append("")
+        except CatalogueError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+    is_refused = (name == "fits" and tree is LONG) or (name != "csv" and tree is TWICE)
+    assert bool(told[0]) == is_refused
+
+
+def test_check_products__counts_the_columns_of_every_catalogue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full, friendly = len(describe_columns(TREE)), len(describe_friendly_columns(TREE))
+    config = ProductsConfig(formats=["fits"])
+    monkeypatch.setattr(fits_tables, "MAX_COLUMNS", full)
+    check_products(config, TREE)
+    monkeypatch.setattr(fits_tables, "MAX_COLUMNS", friendly)
+    with pytest.raises(CatalogueError, match=f"has {full} columns, and a FITS table at most"):
+        check_products(config, TREE)
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_check_galaxies__refuses_what_an_export_refuses(name: str, tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "survey", {"a": "1", "b": "2", "Galäxie": "3", "c": "4"})
+    check_galaxies([], survey)
+    message = {
+        "fits": "'Galäxie' in the column id_str",
+        "votable": "'Galäxie' in the column id_str",
+        "hats": "none of 4 galaxies has a position",
+    }
+    if name == "csv":
+        check_galaxies([name], survey)
+        return
+    with pytest.raises(CatalogueError, match=message[name]):
+        check_galaxies([name, "csv"], survey)

@@ -1,10 +1,12 @@
 """A catalogue as a FITS binary table (standard 4.0, section 7.3), streamed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from galaxyloop.catalogue.columns import CatalogueColumn, export_names
 from galaxyloop.catalogue.exports.files import complete_file
 from galaxyloop.catalogue.exports.table import ExportTable
 from galaxyloop.errors import CatalogueError
@@ -17,6 +19,25 @@ _BLOCK = 2880
 _FORMS = {"f8": "D", "f4": "E", "i4": "J"}
 
 
+def check_fits(columns: Sequence[CatalogueColumn]) -> None:
+    """Refuse columns that a FITS table cannot hold.
+
+    Raises:
+        CatalogueError: there are too many, a name is too long, or two names would become one.
+    """
+    if len(columns) > MAX_COLUMNS:
+        raise CatalogueError(
+            f"the catalogue has {len(columns)} columns, and a FITS table at most {MAX_COLUMNS}; "
+            "export its friendly version, votable or hats"
+        )
+    for name in export_names([column.name for column in columns]).values():
+        if len(name) > MAX_NAME:
+            raise CatalogueError(
+                f"the column '{name}' has {len(name)} letters, and FITS names at most {MAX_NAME}; "
+                "shorten the question or the answer, or export votable or hats"
+            )
+
+
 def write_fits(table: ExportTable, path: Path) -> None:
     """Write a catalogue as FITS.
 
@@ -27,7 +48,7 @@ def write_fits(table: ExportTable, path: Path) -> None:
         CatalogueError: there are too many columns, a name is too long, two names would become one,
             or an id is not ASCII.
     """
-    _check_limits(table)
+    check_fits(table.columns)
     kind = table.binary_type()
     with complete_file(path) as file:
         for header in _headers(table, kind):
@@ -36,21 +57,6 @@ def write_fits(table: ExportTable, path: Path) -> None:
         for rows in table.binary_rows(kind):
             n_bytes += file.write(rows)
         file.write(b"\0" * (-n_bytes % _BLOCK))
-
-
-def _check_limits(table: ExportTable) -> None:
-    """Refuse what FITS cannot hold."""
-    if len(table.columns) > MAX_COLUMNS:
-        raise CatalogueError(
-            f"{table.path} has {len(table.columns)} columns, and a FITS table at most "
-            f"{MAX_COLUMNS}; export its friendly version, votable or hats"
-        )
-    for column in table.renamed:
-        if len(column.name) > MAX_NAME:
-            raise CatalogueError(
-                f"the column '{column.name}' has {len(column.name)} letters, and FITS names at "
-                f"most {MAX_NAME}; shorten the question or the answer, or export votable or hats"
-            )
 
 
 def _headers(table: ExportTable, kind: np.dtype) -> tuple[Any, Any]:

@@ -120,16 +120,25 @@ class ExportTable:
         for batch in read_batches(self.path, names):
             for name in names:
                 texts = batch.column(name)
-                is_plain = pc.string_is_ascii(texts)
-                if not pc.all(is_plain, min_count=0).as_py():
-                    first = texts.filter(pc.invert(is_plain))[0].as_py()
-                    raise CatalogueError(
-                        f"'{first}' in the column {name} has letters beyond ASCII, which FITS and "
-                        "VOTable's char cannot store; export csv or hats"
-                    )
+                check_ascii(texts, name)
                 longest = pc.max(pc.binary_length(texts)).as_py()
                 widths[name] = max(widths[name], longest or 1)
         return widths
+
+
+def check_ascii(texts: "pa.Array | pa.ChunkedArray", column: str) -> None:
+    """Refuse texts that FITS and VOTable's char cannot store.
+
+    Raises:
+        CatalogueError: one has letters beyond ASCII.
+    """
+    is_plain = pc.string_is_ascii(texts)
+    if not pc.all(is_plain, min_count=0).as_py():
+        first = texts.filter(pc.invert(is_plain))[0].as_py()
+        raise CatalogueError(
+            f"'{first}' in the column {column} has letters beyond ASCII, which FITS and "
+            "VOTable's char cannot store; export csv or hats"
+        )
 
 
 def _of(column: CatalogueColumn) -> str:
