@@ -41,8 +41,7 @@ def check_faults(faults: Sequence[str], what: str) -> None:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise CatalogueError(
             f"{what} has {len(faults)} faults: {'; '.join(faults[:_SHOWN])}{more}; remove the "
-            "shards that are named from the store, and catalogue.json beside the catalogue, and "
-            "build it again"
+            "shards that are named from the store, and catalogue.parquet, and build it again"
         )
 
 

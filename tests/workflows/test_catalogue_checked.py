@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from galaxyloop.cutouts import CutoutConfig
@@ -88,6 +89,19 @@ def test_verify_catalogue__finds_another_survey_beside_it(night: Night) -> None:
             verify(night)
     finally:
         path.write_text(text)
+
+
+def test_verify_catalogue__tells_what_to_remove_to_have_it_made_again(night: Night) -> None:
+    path = night.root / "catalogue" / "catalogue.parquet"
+    rows = pq.read_table(path)
+    pq.write_table(rows.slice(1), path)
+    with pytest.raises(CatalogueError, match="28 rows .* remove .* and catalogue.parquet, and"):
+        verify(night)
+    path.unlink()
+    with counting_encoder() as batches:
+        assert "0 galaxies added, 0 changed, 0 removed" in night.build()
+    assert not batches
+    assert "all is well" in verify(night)
 
 
 def test_verify_catalogue__wants_a_finished_catalogue(night: Night) -> None:
