@@ -65,7 +65,8 @@ push-images: ## put the images where the cluster finds them; REGISTRY and VERSIO
 package: $(INSTALLED) ## write what a cluster must know into dist/; REGISTRY and VERSION as for images
 	@$(need_image)
 	@mkdir -p $(dir $(PACKAGE))
-	@PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/pyflyte --pkgs workflows package --force \
+	@# The seed: flytekit writes sets in their order, and one version must be packaged alike each time.
+	@PYTHONHASHSEED=0 PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/pyflyte --pkgs workflows package --force \
 	    --source . --output $(PACKAGE) --image $(REGISTRY)/galaxyloop-cpu:$(VERSION) \
 	    --image cpu=$(REGISTRY)/galaxyloop-cpu:$(VERSION) --image gpu=$(REGISTRY)/galaxyloop-gpu:$(VERSION)
 
