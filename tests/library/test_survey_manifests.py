@@ -1,6 +1,8 @@
 """Reading manifests."""
 
+import gc
 import gzip
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +191,21 @@ def test_ingest_config__refuses_values_out_of_range() -> None:
         IngestConfig(max_table_bytes=0)
     with pytest.raises(ConfigError, match="n_readers must be >= 1, got 0"):
         IngestConfig(n_readers=0)
+
+
+def test_read_manifest__leaves_nothing_on_disk_when_it_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, scratch = tmp_path / "m.csv", tmp_path / "scratch"
+    scratch.mkdir()
+    path.write_text("id_str,image_uri\na,a.jpg\na,b.jpg\n")
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    manifest = read_manifest(str(path), TOLERANT)
+    assert len(list(scratch.iterdir())) == 1
+    assert manifest.galaxies["id_str"].tolist() == ["a"]
+    del manifest
+    with pytest.raises(TooManyRejectsError) as caught:
+        read_manifest(str(path), IngestConfig())
+    del caught
+    gc.collect()
+    assert not list(scratch.iterdir())
