@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,7 +44,7 @@ def choose_precision(name: str, device: torch.device) -> str:
 @contextlib.contextmanager
 def repeatable(n_threads: int | None) -> Iterator[None]:
     """Fixed threads and deterministic kernels inside; everything as before outside."""
-    options = torch.utils.deterministic
+    options: Any = torch.utils.deterministic
     threads_before = torch.get_num_threads()
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     was_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()

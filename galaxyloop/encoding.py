@@ -9,7 +9,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from galaxyloop.devices import choose_precision
+from galaxyloop.encoders import Encoder
 from galaxyloop.feeding import ImageBatch, feed
+from galaxyloop.folding import normalisations_folded
 from galaxyloop.layout import bands_innermost
 
 N_TURNS = 8
@@ -22,6 +24,8 @@ Encode = Callable[[UInt8[Tensor, "galaxy y x band"]], Float[Tensor, "galaxy feat
 class FeatureMaker(Protocol):
     """What encoding needs of a network beside being a module."""
 
+    encoder: Encoder
+
     def features(self, images: UInt8[Tensor, "galaxy band y x"]) -> Float[Tensor, "galaxy feature"]:
         """The encoder's view of the images, which it normalises."""
 
@@ -32,8 +36,8 @@ def encoding(
 ) -> Iterator[Encode]:
     """A function from pixels to features, for as long as the model is needed.
 
-    Inside, the model is in evaluation mode with its bands innermost in memory; it runs on the
-    device where it is. Afterwards it is back in the mode it had.
+    Inside, the model is in evaluation mode with its normalisations folded and its bands innermost
+    in memory; it runs on the device where it is. Afterwards it is back in the mode it had.
 
     Args:
         model: a network with ``features`` (see ``FeatureMaker``).
@@ -42,7 +46,8 @@ def encoding(
     """
     device = next(model.parameters()).device
     arithmetic = choose_precision(precision, device)
-    network: Callable[[Tensor], Tensor] = cast(FeatureMaker, model).features
+    maker = cast(FeatureMaker, model)
+    network: Callable[[Tensor], Tensor] = maker.features
     if compiled_batch is not None:
         network = _compiled(network, compiled_batch)
 
@@ -56,7 +61,10 @@ def encoding(
     was_training = model.training
     model.eval()
     try:
-        with bands_innermost(model, device, arithmetic):
+        with (
+            normalisations_folded(maker.encoder.network),
+            bands_innermost(model, device, arithmetic),
+        ):
             yield encode
     finally:
         model.train(was_training)

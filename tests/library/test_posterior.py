@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from galaxyloop.config import ConfigError
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.dirichlet import vote_fractions
+from galaxyloop.encoders import Encoder
 from galaxyloop.posterior import (
     PosteriorConfig,
     asked_probability,
@@ -140,15 +141,16 @@ class TinyModel(nn.Module):
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            self.encoder = nn.Sequential(
+            network = nn.Sequential(
                 nn.Conv2d(3, 16, 5, stride=2), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout(0.5)
             )
+            self.encoder = Encoder("tiny", network, 16)
             self.head = TinyHead()
         self.n_calls = 0
 
     def features(self, images: Tensor) -> Tensor:
         self.n_calls += 1
-        encoded: Tensor = self.encoder(images.float() / 255)
+        encoded: Tensor = self.encoder.network(images.float() / 255)
         return encoded.mean(dim=(2, 3))
 
 
@@ -212,7 +214,7 @@ def test_predict_concentrations__gives_the_model_back_in_its_mode() -> None:
     model = TinyModel().train()
     predict_concentrations(model, random_images(2), PosteriorConfig(2))
     assert model.training
-    assert model.encoder[1].num_batches_tracked == 0
+    assert model.encoder.network[1].num_batches_tracked == 0
 
 
 def test_predict_concentrations__in_bfloat16_stays_near_float32() -> None:
