@@ -160,6 +160,17 @@ def one_core() -> Iterator[None]:
         _bind(cores)
 
 
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Networks compute on every core, whatever number of threads was asked for."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def _bind(cores: set[int]) -> None:
     """Let every thread that there is run on these cores; threads begun later follow."""
     for thread in Path("/proc/self/task").iterdir():
