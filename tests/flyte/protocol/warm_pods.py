@@ -1,37 +1,49 @@
 """The interpreter that ``WarmPods`` forks: reads orders, answers with process id and exit code."""
 
+import atexit
+import functools
 import importlib
 import importlib.metadata
 import json
 import os
+import pkgutil
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
+
+import botocore.session
+from botocore.loaders import JSONFileLoader
 
 _IMPORTED = (
     "flytekit.bin.entrypoint",
     "flytekitplugins.pandera",
     "pandera.pandas",
+    "pandera.typing.dask",
     "pyarrow.parquet",
     "s3fs",
     "torch",
     "timm",
     "lightning.pytorch",
     "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.linear_model",
     "matplotlib.pyplot",
     "astropy.io.fits",
     "cv2",
 )
-"""What comes from others' packages and takes long to import."""
+"""What takes long to import, besides our own tasks. Importing workflows would start a thread."""
 
 
 def main() -> None:
     """Serve orders until there are no more."""
     for name in _IMPORTED:
         importlib.import_module(name)
+    for module in pkgutil.iter_modules(importlib.import_module("tasks").__path__):
+        importlib.import_module(f"tasks.{module.name}")
+    _read_once()
     # A thread that runs here would be missing in the forks.
     assert threading.active_count() == 1, threading.enumerate()
     for line in sys.stdin:
@@ -40,11 +52,35 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             _become(order)
-            program()
-            sys.exit(0)
+            _end(program)
         print(pid, flush=True)  # noqa: T201 - the answer
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
+
+
+def _read_once() -> None:
+    """Let forks find botocore's descriptions of services read: half a second for each client."""
+    read = functools.cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _, path: read(path)  # type: ignore[method-assign]
+    client = botocore.session.get_session().create_client("s3", region_name="us-east-1")
+    client.close()
+
+
+def _end(program: Callable[[], Any]) -> None:
+    """Run a program to its end, without tearing down what the fork shares with its parent."""
+    code: object = 0
+    try:
+        program()
+    except SystemExit as stop:
+        code = stop.code
+    except BaseException:
+        # As an interpreter does at its end.
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _find(name: str) -> Callable[[], Any]:
