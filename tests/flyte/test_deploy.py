@@ -7,6 +7,7 @@ are called; Flyte is one that keeps what it is told. ``make`` and ``pyflyte`` ar
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -50,7 +51,12 @@ OPTIONS = {
     "kubectl taint": set(),
     "openssl rand": {"-hex"},
 }
-"""The options that may be used; each was looked up in the program's own help."""
+"""The options that may be used, of each program's first word."""
+KUBECTL = {
+    "kubectl create": "kubectl create secret generic",
+    "kubectl rollout": "kubectl rollout status",
+}
+"""Whose help says so where it is not that of the first word."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +267,16 @@ def test_deploy__uses_options_that_there_are(deployment: Deployment) -> None:
     charts = [call.arguments[3] for call in deployment.of("helm", "upgrade")]
     added = {call.arguments[2] for call in deployment.of("helm", "repo", "add")}
     assert {chart.split("/")[0] for chart in charts} <= added
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl, for its help")
+@pytest.mark.parametrize("command", [one for one in OPTIONS if one.startswith("kubectl")])
+def test_deploy__options_of_kubectl_are_in_its_help(command: str) -> None:
+    asked = [*KUBECTL.get(command, command).split(), "--help"]
+    told = subprocess.run(asked, capture_output=True, text=True).stdout
+    told += subprocess.run(["kubectl", "options"], capture_output=True, text=True).stdout
+    for option in OPTIONS[command]:
+        assert f"{option}=" in told, f"{command} has no {option}"
 
 
 def test_deploy__quotes_what_the_programs_say() -> None:
