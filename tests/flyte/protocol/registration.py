@@ -59,6 +59,15 @@ def read_archive(archive: Path) -> Registration:
     return read
 
 
+def fast_registration(archive: Path, distribution: str) -> Registration:
+    """The registration of an archive whose tasks fetch their code from an address first."""
+    read = read_archive(archive)
+    filled = {"{{ .remote_package_path }}": distribution, "{{ .dest_dir }}": "."}
+    for task in read.tasks.values():
+        task.container.args[:] = [filled.get(one, one) for one in task.container.args]
+    return read
+
+
 def read_distribution(archive: Path) -> tuple[str, bytes]:
     """Name and content of the code that a fast registration uploads."""
     with tarfile.open(archive) as tar:
