@@ -41,7 +41,7 @@ def sizes(is_quick: bool) -> Sizes:
         return Sizes(n_rounds, _by_case(n_images, n_images), _by_case(quarter, half))
     if is_quick:
         return Sizes(2, _by_case(64, 128), _by_case(16, 128))
-    return Sizes(5, _by_case(256, 512), _by_case(96, 512))
+    return Sizes(5, _by_case(128, 512), _by_case(48, 384))
 
 
 def _by_case(large: int, small: int) -> dict[str, int]:
