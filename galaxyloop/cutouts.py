@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from galaxyloop.config import StrictConfig, require
-from galaxyloop.errors import StorageError
+from galaxyloop.errors import ChangedImageError, StorageError
 from galaxyloop.image_files import (
     ImageFiles,
     ImagePart,
@@ -123,8 +123,8 @@ def cut_out_chunk(
         n_attempts: how often a file is asked for when the network fails.
 
     Raises:
-        StorageError: images vanished or changed since the survey was versioned, the network
-            failed ``n_attempts`` times, or the directory exists already.
+        ChangedImageError: images vanished or changed since the survey was versioned.
+        StorageError: the network failed ``n_attempts`` times, or the directory exists already.
     """
     with whole_directory(directory) as draft:
         writer = CutoutWriter(draft, config.image_size_px, config.to_dict())
@@ -203,7 +203,7 @@ class _Cutter:
                 raise kind(*_absence(row.uri, error)) from error
             change = f"cannot be read any more ({error})"
         if change and row.is_alive:
-            raise StorageError(
+            raise ChangedImageError(
                 f"{row.uri} {change} since the manifest was read; run again, so that the survey "
                 "has it as it is now"
             )

@@ -238,3 +238,7 @@ class MissingChunksError(GalaxyloopError, RuntimeError):
         self.chunks = list(chunks)
         self.n_galaxies = n_galaxies
         super().__init__(message)
+
+
+class ChangedImageError(StorageError):
+    """An image is no longer the survey version's; no further attempt helps, a new version does."""

@@ -7,7 +7,7 @@ from flytekit import Cache, Resources
 from flytekit.exceptions.user import FlyteRecoverableException
 from flytekit.extras.accelerators import T4
 
-from galaxyloop.errors import StorageError
+from galaxyloop.errors import ChangedImageError, StorageError
 from tasks.local_run import is_in_pod
 
 GPU_IMAGE = "{{.image.gpu.fqn}}:{{.image.gpu.version}}"
@@ -71,6 +71,6 @@ def retrying_storage() -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        if is_in_pod():
+        if is_in_pod() and not isinstance(error, ChangedImageError):
             raise FlyteRecoverableException(str(error)) from error
         raise

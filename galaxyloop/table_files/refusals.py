@@ -27,9 +27,11 @@ def telling(uri: str, refuse: type[GalaxyloopError]) -> Iterator[None]:
     except DAMAGED_GZIP as error:
         raise refuse(f"{uri} is a damaged gzip file ({error}); fetch it again") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        # Of the web fsspec says so whatever went wrong; the cause tells.
-        if isinstance(error.__cause__, NETWORK_ERRORS) and not is_lasting(error.__cause__):
-            raise _failure(uri, error.__cause__) from error
+        # Of the web fsspec says so whatever went wrong, twice of addresses with a "?"; the first
+        # cause tells.
+        cause = _first_cause(error)
+        if isinstance(cause, NETWORK_ERRORS) and not is_lasting(cause):
+            raise _failure(uri, cause) from error
         raise refuse(f"there is no file at {uri}; check the path or address") from error
     except IsADirectoryError as error:
         raise refuse(
@@ -45,6 +47,14 @@ def telling(uri: str, refuse: type[GalaxyloopError]) -> Iterator[None]:
                 "credentials"
             ) from error
         raise _failure(uri, error) from error
+
+
+def _first_cause(error: BaseException) -> BaseException | None:
+    """What made fsspec say that there is no file; None if nothing did."""
+    cause = error.__cause__
+    while isinstance(cause, FileNotFoundError) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return cause
 
 
 def _failure(uri: str, error: BaseException) -> StorageError:

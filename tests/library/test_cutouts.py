@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from galaxyloop.cutouts import CutoutConfig, cut_out_chunk
-from galaxyloop.errors import ConfigError, StorageError
+from galaxyloop.errors import ChangedImageError, ConfigError, StorageError
 from galaxyloop.images import ImageBounds, cut_out, decode_rgb
 from galaxyloop.shards import CutoutShard
 from tests.library.image_files import (
@@ -130,7 +130,7 @@ def test_cut_out_chunk__stops_where_an_image_is_no_more_what_was_seen(
         path.write_bytes(png_bytes(galaxy_pixels(77)))
     elif event == "forbidden":
         path.mkdir()
-    with pytest.raises(StorageError, match=r"g02 .* since the manifest was read; run again"):
+    with pytest.raises(ChangedImageError, match=r"g02 .* since the manifest was read; run again"):
         cut_out_chunk(chunk, SMALL, tmp_path / "out" / "shard")
     assert list((tmp_path / "out").iterdir()) == []
     chunk["is_alive"] = chunk["id_str"] != "g02"

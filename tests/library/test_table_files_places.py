@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from galaxyloop.errors import ManifestError, VoteTableError
+from galaxyloop.errors import ManifestError, StorageError, VoteTableError
 from galaxyloop.table_files import read_batches, read_header
 from tests.library.table_formats import FORMATS, object_store, write_as
 
@@ -100,13 +100,16 @@ def test_read_header__takes_a_part_of_each_file_of_a_pattern(
 
 
 class Endless(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder, ranges in /ranges only, and at /endless a file that never ends."""
+    """Serves a folder, ranges in /ranges only; /endless never ends, /busy fails."""
 
     n_sent = 0
 
     def do_GET(self) -> None:
         if self.path.startswith("/ranges/") and "Range" in self.headers:
             self.send_part()
+            return
+        if self.path.startswith("/busy"):
+            self.send_error(503)
             return
         if not self.path.startswith("/endless"):
             super().do_GET()
@@ -173,6 +176,16 @@ def test_read_batches__takes_a_query_for_no_pattern_and_lists_a_folder(
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     assert len(read_ids(f"{web}/a.csv?columns=[1]*")) == 10
     assert len(read_ids(f"{web}/*.csv")) == 20
+
+
+@pytest.mark.parametrize("query", ["", "?columns=[1]*"])
+def test_read_header__tells_a_server_that_fails_from_a_file_that_is_not_there(
+    web: str, query: str
+) -> None:
+    with pytest.raises(StorageError, match="busy.csv.* could not be read .*503.*run again"):
+        read_header(f"{web}/busy.csv{query}")
+    with pytest.raises(VoteTableError, match="there is no file at .*absent.csv"):
+        read_header(f"{web}/absent.csv{query}")
 
 
 @pytest.mark.parametrize("ending", ["fits", "vot"])
