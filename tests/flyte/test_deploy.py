@@ -110,7 +110,7 @@ def prepare(folder: Path, log: Path) -> dict[str, str]:
     (folder / ".venv").symlink_to(Path(sys.prefix))
     for name in ("manifest.parquet", "votes.parquet"):
         (folder / name).touch()
-    settings = f"--assume-old=.venv/.installed --no-print-directory -- PACKAGE={folder}/package.tgz"
+    settings = f"--no-print-directory -- INSTALLED= PACKAGE={folder}/package.tgz"
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "HOME": str(folder),

@@ -31,7 +31,7 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
         for name, value in os.environ.items()
         if name not in {"REGISTRY", "VERSION", "MAKEFLAGS"} and not name.startswith("FLYTE_")
     }
-    command = ["make", "--no-print-directory", "--assume-old=.venv/.installed"]
+    command = ["make", "--no-print-directory", "INSTALLED="]
     return subprocess.run(
         [*command, f"BIN={Path(sys.executable).parent}", *arguments],
         cwd=PROJECT,
