@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flyteidl.core.literals_pb2 import LiteralMap
 
 from galaxyloop.catalogue import read_catalogue_provenance
+from tests.flyte.protocol.cluster import TaskFailedError
 from tests.flyte.protocol.walks import SMALL, WALKS, Walks
 from tests.workflows.place import SMALL as LOCAL
 from tests.workflows.place import Place
@@ -37,4 +39,28 @@ def test_campaign_round__gives_the_catalogue_of_a_local_run(walks: Walks, tmp_pa
         read_catalogue_provenance(folder / "catalogue.parquet")
         for folder in (place.root / "round", tmp_path)
     )
-    assert replace(local, date="") == replace(ours, date="")
+    assert replace(local, date="-") == replace(ours, date="-")
+
+
+def test_report__leaves_a_deck_in_the_cluster(walks: Walks) -> None:
+    walks.once("campaign_round")
+    ended = walks.cluster.last("tasks.report.write_report")
+    deck = walks.cluster.store.get(f"{ended.output_prefix}/deck.html")
+    page = walks.cluster.store.get(walks.at("round/report.html"))
+    assert deck is not None
+    assert page is not None
+    title = page.split(b"<title>")[1].split(b"</title>")[0]
+    assert title in deck
+
+
+def test_report__leaves_a_deck_if_it_fails(walks: Walks) -> None:
+    walks.once("campaign_round")
+    folder = walks.cluster.last("tasks.report.write_report").output_prefix.rsplit("/", 1)[0]
+    content = walks.cluster.store.get(f"{folder}/inputs.pb")
+    assert content is not None
+    inputs = dict(LiteralMap.FromString(content).literals)
+    inputs["catalogue"].scalar.blob.uri = walks.at("nowhere")
+    with pytest.raises(TaskFailedError, match="nowhere"):
+        walks.cluster.execute_task("tasks.report.write_report", **inputs)
+    ended = walks.cluster.last("tasks.report.write_report")
+    assert walks.cluster.store.get(f"{ended.output_prefix}/deck.html") is not None
