@@ -17,13 +17,13 @@ from schemas.artefacts import Catalogue, Checkpoint, SurveyVersion
 from schemas.model_version import ModelVersion
 from tasks.local_run import is_in_pod
 from tasks.opening import open_survey
-from tasks.resources import CODE_VERSIONS, RETRIES, TABLES, retrying_storage
+from tasks.resources import CODE_VERSIONS, CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 CATALOGUE_CODE = 1
 """Raised when catalogues or their products come out otherwise: what stands is then made again."""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_catalogue(
     manifest: str,
     checkpoints: list[Checkpoint],
@@ -65,7 +65,7 @@ def check_catalogue(
         return manifest, *find_surveys(output)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def begin_catalogue(
     output: str,
     survey: SurveyVersion,
@@ -116,7 +116,7 @@ def begin_catalogue(
     ), wanted
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def publish_catalogue(
     output: str,
     catalogue: Catalogue,
@@ -148,7 +148,7 @@ def publish_catalogue(
     return _say(place, complete, missing, open_survey(survey).n_galaxies, changes)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def tell_night(kickoff: datetime, told: str) -> str:
     """What a night's run did, with the time it was due."""
     return f"night of {kickoff.isoformat(timespec='minutes')}\n{told}"

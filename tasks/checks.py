@@ -7,10 +7,10 @@ from galaxyloop.splits import SplitConfig
 from galaxyloop.training.config import SupervisedRun
 from galaxyloop.vote_tables.settings import VoteSource
 from tasks.local_run import is_in_pod
-from tasks.resources import TABLES
+from tasks.resources import CPU_IMAGE, TABLES
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def check_round(
     votes: list[VoteSource],
     run: SupervisedRun,

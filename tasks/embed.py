@@ -25,6 +25,7 @@ from tasks.local_run import is_in_pod, keep, new_directory
 from tasks.opening import open_cutouts, open_indexes, open_shards, open_survey
 from tasks.resources import (
     ACCELERATOR,
+    CPU_IMAGE,
     GPU_IMAGE,
     NETWORK,
     RETRIES,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 FILE = "representations.parquet"
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_embedding(
     manifest: str, checkpoint: Checkpoint, cutouts: CutoutConfig, output: str
 ) -> str:
@@ -53,7 +54,7 @@ def check_embedding(
     return manifest
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_queries(
     survey: SurveyVersion, shards: list[CutoutShard], galleries: GalleryConfig
 ) -> list[CutoutShard]:
@@ -68,7 +69,7 @@ def check_queries(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
@@ -96,7 +97,7 @@ def represent_shard(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
@@ -120,7 +121,7 @@ def join_representations(
     return keep(directory, RepresentationsDirectory, file_digest(path))
 
 
-@task(requests=VECTORS, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=VECTORS, retries=RETRIES)
 def publish_representations(
     output: str,
     survey: SurveyVersion,

@@ -20,7 +20,7 @@ from tasks.resources import ACCELERATOR, GPU_IMAGE, LABELLED, NETWORK, RETRIES, 
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     cache=cached("evaluate", ignored=LABELLED),

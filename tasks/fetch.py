@@ -4,10 +4,10 @@ from flytekit import task
 
 from galaxyloop.cutout_services import CutoutServiceConfig
 from tasks.local_run import is_in_pod
-from tasks.resources import RETRIES, TABLES, retrying_storage
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def fetch_cutouts(galaxies: str, service: CutoutServiceConfig, output: str) -> str:
     """Fetch the images of a table's galaxies; returns the place of their manifest.
 

@@ -37,6 +37,7 @@ from tasks.opening import (
 from tasks.registry.versions import open_start
 from tasks.resources import (
     ACCELERATOR,
+    CPU_IMAGE,
     GPU_IMAGE,
     NETWORK,
     RETRIES,
@@ -52,7 +53,7 @@ PIXELS = ("survey", "shards")
 """Inputs that a label table's digest stands for."""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def resolve_encoder(
     start: str, run: FinetuneRun, cutouts: CutoutConfig
 ) -> tuple[list[Checkpoint], FinetuneRun]:
@@ -73,7 +74,7 @@ def resolve_encoder(
     return [keep(directory, CheckpointDirectory, digest)], without_weights(run)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_finetuning(
     manifest: str,
     labels: str,
@@ -100,7 +101,7 @@ def check_finetuning(
     return manifest, labels or manifest
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def read_label_table(
     labels: str,
     survey: SurveyVersion,
@@ -121,7 +122,7 @@ def read_label_table(
     return keep(directory, LabelTableDirectory, with_pixels(digest), replace=True)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def list_rounds(labels: LabelTable) -> list[int]:
     """The rounds to train, the final model's last."""
     from galaxyloop.finetuning import label_table
@@ -131,7 +132,7 @@ def list_rounds(labels: LabelTable) -> list[int]:
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
@@ -168,7 +169,7 @@ def finetune(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     cache=cached("evaluate_finetuned", ignored=PIXELS),
@@ -195,13 +196,13 @@ def evaluate_finetuned(
     return keep(directory, LabelEvaluationDirectory, digest)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def choose_final(checkpoints: list[Checkpoint]) -> Checkpoint:
     """The model of the last round, which trained on all that may train."""
     return checkpoints[-1]
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def publish_finetuned(
     output: str,
     evaluation: LabelEvaluation,
@@ -228,7 +229,7 @@ def publish_finetuned(
     return say_results(judged, placed, f"{model.name}/{model.version}")
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_predicting(
     manifest: str, checkpoint: Checkpoint, cutouts: CutoutConfig, output: str
 ) -> str:
@@ -243,7 +244,7 @@ def check_predicting(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
@@ -268,7 +269,7 @@ def predict_label_shard(
     return keep(directory, PredictionDirectory, file_digest(path))
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def publish_labels(
     output: str, survey: SurveyVersion, predictions: list[Prediction], model: ModelVersion
 ) -> str:

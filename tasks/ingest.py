@@ -19,12 +19,12 @@ from schemas.artefacts import (
 )
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_index, open_survey
-from tasks.resources import CUTOUTS, RETRIES, TABLES, cached, retrying_storage
+from tasks.resources import CPU_IMAGE, CUTOUTS, RETRIES, TABLES, cached, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def read_survey(manifest: str, config: IngestConfig, previous: str = "") -> SurveyVersion:
     """Read a manifest and fingerprint its images: the survey as it is now.
 
@@ -48,7 +48,7 @@ def survey_at(place: str) -> SurveyVersionDirectory:
     return SurveyVersionDirectory(place.rstrip("/"), Path(place).name)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def list_chunks(survey: SurveyVersion) -> list[SurveyChunk]:
     """The chunks of a survey version, each an artefact of its own."""
     version = open_survey(survey)
@@ -62,7 +62,8 @@ def list_chunks(survey: SurveyVersion) -> list[SurveyChunk]:
 
 
 @task(
-    requests=CUTOUTS,
+    container_image=CPU_IMAGE,
+    resources=CUTOUTS,
     retries=RETRIES,
     cache=cached("cut_out_chunk", ignored=("chunk", "ingest")),
 )
@@ -85,7 +86,7 @@ def cut_out_chunk(
     return keep(directory, CutoutShardDirectory, shard.digest)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def join_shards(
     groups: list[list[CutoutShard | None]], reasons: list[list[str]]
 ) -> tuple[list[CutoutShard | None], list[str]]:
@@ -93,7 +94,7 @@ def join_shards(
     return sum(groups, []), sum(reasons, [])
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_cutouts(
     survey: SurveyVersion,
     shards: list[CutoutShard | None],
@@ -129,7 +130,7 @@ def check_cutouts(
     return present, missing, rejected
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def compact(output: str, chunk_size: int, max_fill: float, apply: bool) -> str:
     """Say what merging small chunks of a catalogue's survey would cost; do it if asked to."""
     from galaxyloop.errors import CatalogueError

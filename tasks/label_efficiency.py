@@ -28,6 +28,7 @@ from tasks.local_run import is_in_pod, keep, new_directory
 from tasks.opening import open_cutouts, open_survey
 from tasks.resources import (
     ACCELERATOR,
+    CPU_IMAGE,
     GPU_IMAGE,
     IMAGES,
     NETWORK,
@@ -44,7 +45,7 @@ STUDY = ("survey", "shards", "splits", "labels", "label_checks")
 """Inputs that a study's ``data_digest`` stands for."""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_study(
     manifest: str,
     labels: str,
@@ -68,7 +69,7 @@ def check_study(
     return manifest
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def split_labelled(
     survey: SurveyVersion, labels: str, label_checks: LabelConfig, study: LabelEfficiencyConfig
 ) -> KeyedSplits:
@@ -81,7 +82,7 @@ def split_labelled(
     return DataFrame(split_study(open_survey(survey).galaxies, table["id_str"], study.split))
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def withhold_votes(
     votes: VoteTable, splits: KeyedSplits, study: LabelEfficiencyConfig
 ) -> VoteTable:
@@ -93,7 +94,7 @@ def withhold_votes(
     return keep(directory, VoteTableDirectory, digest)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def digest_study(
     survey: SurveyVersion,
     shards: list[CutoutShard],
@@ -108,7 +109,7 @@ def digest_study(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
@@ -130,7 +131,7 @@ def make_random_encoder(
     return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def read_published(run: FinetuneRun, cutouts: CutoutConfig) -> Checkpoint:
     """Published weights as a checkpoint; never cached, so that a replaced file is seen."""
     from galaxyloop.finetuning.published import fetch_weights, save_published
@@ -143,7 +144,7 @@ def read_published(run: FinetuneRun, cutouts: CutoutConfig) -> Checkpoint:
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
@@ -186,7 +187,7 @@ def run_cells(
     return json.dumps(rows)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def publish_study(output: str, rows: list[str], study: LabelEfficiencyConfig) -> str:
     """Put cells, summary and figure where they were asked for; says what came out."""
     from galaxyloop.label_efficiency.report import write_report

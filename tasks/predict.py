@@ -27,6 +27,7 @@ from tasks.local_run import keep, new_directory
 from tasks.opening import open_stream, open_survey, prediction_files
 from tasks.resources import (
     ACCELERATOR,
+    CPU_IMAGE,
     GPU_IMAGE,
     NETWORK,
     RETRIES,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     retries=RETRIES,
     interruptible=True,
@@ -80,7 +81,7 @@ def predict_shard(
     return keep(directory, PredictionDirectory, file_digest(path))
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def join_predictions(
     groups: list[list[Prediction | None]], reasons: list[list[str]]
 ) -> tuple[list[Prediction | None], list[str]]:
@@ -88,7 +89,7 @@ def join_predictions(
     return sum(groups, []), sum(reasons, [])
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def check_predictions(
     survey: SurveyVersion,
     predictions: list[Prediction | None],
@@ -116,7 +117,7 @@ def check_predictions(
     return [prediction for prediction in predictions if prediction is not None], all_missing
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def build_catalogue(
     survey: SurveyVersion,
     predictions: list[Prediction],

@@ -15,6 +15,7 @@ from tasks.local_run import keep, new_directory
 from tasks.opening import open_cutouts, open_indexes
 from tasks.resources import (
     ACCELERATOR,
+    CPU_IMAGE,
     GPU_IMAGE,
     IMAGES,
     LABELLED,
@@ -27,7 +28,7 @@ from tasks.resources import (
 from tasks.resuming import resumable
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def digest_labels(
     survey: SurveyVersion, shards: list[CutoutShard], votes: VoteTable, splits: KeyedSplits
 ) -> str:
@@ -44,7 +45,7 @@ def digest_labels(
     return with_pixels(digest(open_indexes(shards, survey), table, splits, tree))
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: KeyedSplits) -> str:
     """What training on images is keyed on: a digest of all galaxies with a cutout.
 
@@ -57,7 +58,7 @@ def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: Keye
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
@@ -93,7 +94,7 @@ def pretrain_supervised(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
@@ -129,7 +130,7 @@ def pretrain_byol(
 
 @task(
     container_image=GPU_IMAGE,
-    requests=NETWORK,
+    resources=NETWORK,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,

@@ -20,10 +20,10 @@ from schemas.artefacts import (
 from schemas.model_version import ModelVersion
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_shards, open_survey
-from tasks.resources import RETRIES, TABLES, retrying_storage
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 
-@task(requests=TABLES, enable_deck=True)
+@task(container_image=CPU_IMAGE, resources=TABLES, enable_deck=True)
 def write_report(
     survey: SurveyVersion,
     shards: list[CutoutShard],
@@ -60,7 +60,7 @@ def write_report(
     return keep(directory, ReportDirectory, file_digest(path))
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def publish(
     output: str,
     catalogue: Catalogue,

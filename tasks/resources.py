@@ -10,17 +10,24 @@ from flytekit.extras.accelerators import T4
 from galaxyloop.errors import ChangedImageError, StorageError
 from tasks.local_run import is_in_pod
 
+CPU_IMAGE = "{{.image.cpu.fqn}}:{{.image.cpu.version}}"
+"""Named image for tasks on tables, and for workflows that are made at run time."""
 GPU_IMAGE = "{{.image.gpu.fqn}}:{{.image.gpu.version}}"
-"""Named image for tasks that train or predict; the default image serves the others."""
+"""Named image for tasks that train or predict."""
 ACCELERATOR = T4
-"""The least device that the GPU tasks are content with."""
-TABLES = Resources(cpu="2", mem="8Gi")
+"""The GPU of the tasks that have one: they run on nodes that are labelled with its name."""
+WIRING = Resources(cpu=("1", "2"), mem=("4Gi", "4Gi"))
+"""What workflows ask for that are made at run time, and what they may have at most: each of these
+settings holds first the one, then the other."""
+TABLES = Resources(cpu=("2", "4"), mem=("8Gi", "8Gi"), ephemeral_storage=("20Gi", "500Gi"))
 """What tasks on tables ask for."""
-CUTOUTS = Resources(cpu="4", mem="8Gi")
+CUTOUTS = Resources(cpu=("4", "8"), mem=("8Gi", "8Gi"), ephemeral_storage=("40Gi", "500Gi"))
 """What cutting out asks for: decoding scales with cores."""
-NETWORK = Resources(cpu="8", mem="32Gi", gpu="1")
-"""What training and prediction ask for."""
-VECTORS = Resources(cpu="2", mem="32Gi")
+NETWORK = Resources(
+    cpu=("8", "16"), mem=("32Gi", "32Gi"), gpu=("1", "1"), ephemeral_storage=("100Gi", "500Gi")
+)
+"""What training and prediction ask for; the cutouts lie on the disk of the pod."""
+VECTORS = Resources(cpu=("2", "4"), mem=("32Gi", "32Gi"), ephemeral_storage=("40Gi", "500Gi"))
 """What tasks ask for that hold the representations of a whole survey."""
 RETRIES = 3
 """Attempts after the first, used only for what can pass on a second try."""

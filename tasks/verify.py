@@ -12,10 +12,10 @@ from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import CutoutShard, SurveyVersion, SurveyVersionDirectory
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_survey
-from tasks.resources import CUTOUTS, RETRIES, TABLES, retrying_storage
+from tasks.resources import CPU_IMAGE, CUTOUTS, RETRIES, TABLES, retrying_storage
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def fetch_published(output: str) -> tuple[SurveyVersion, CutoutConfig]:
     """The survey version of the catalogue at a place, and how its images became cutouts."""
     from galaxyloop.publishing import fetch, read_record, survey_place
@@ -30,7 +30,7 @@ def fetch_published(output: str) -> tuple[SurveyVersion, CutoutConfig]:
     return survey, CutoutConfig.from_dict(json.loads(record.settings)["cutouts"])
 
 
-@task(requests=CUTOUTS, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=CUTOUTS, retries=RETRIES)
 def verify_shard(shard: CutoutShard) -> str:
     """Read every byte of a shard; what is wrong with it, or nothing."""
     from galaxyloop.errors import ShardError
@@ -45,13 +45,13 @@ def verify_shard(shard: CutoutShard) -> str:
     return ""
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def join_faults(groups: list[list[str | None]]) -> list[str | None]:
     """What was found in groups of shards, one after the other."""
     return sum(groups, [])
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def verify_published(
     output: str,
     survey: SurveyVersion,

@@ -11,12 +11,12 @@ from schemas.artefacts import SurveyVersion, VoteTable, VoteTableDirectory
 from schemas.splits import KeyedSplits
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_survey
-from tasks.resources import RETRIES, TABLES, retrying_storage
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def read_votes(sources: list[VoteSource], checks: VotesConfig) -> VoteTable:
     """Read, validate and join vote tables; never cached, so that an edit is always seen."""
     from galaxyloop import vote_tables
@@ -28,7 +28,7 @@ def read_votes(sources: list[VoteSource], checks: VotesConfig) -> VoteTable:
     return keep(directory, VoteTableDirectory, summary.digest, replace=True)
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig) -> KeyedSplits:
     """Decide for each galaxy whether it trains, validates or tests; refuses foreign votes."""
     from galaxyloop import splits, vote_tables
@@ -45,7 +45,7 @@ def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig)
     return DataFrame(splits.split_galaxies(galaxies, config))
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def split_images(survey: SurveyVersion, config: SplitConfig) -> KeyedSplits:
     """The same decision where there are no votes."""
     from galaxyloop import splits
@@ -53,7 +53,7 @@ def split_images(survey: SurveyVersion, config: SplitConfig) -> KeyedSplits:
     return DataFrame(splits.split_galaxies(open_survey(survey).galaxies, config))
 
 
-@task(requests=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES)
 def hold_out_fold(splits: KeyedSplits, fold: int) -> KeyedSplits:
     """The same split with one fold held out instead of the test set."""
     from galaxyloop.splits import fold_split

@@ -17,13 +17,14 @@ from tasks.checks import check_round
 from tasks.predict import build_catalogue, check_predictions
 from tasks.registry import attach_report, register_model
 from tasks.report import publish, write_report
+from tasks.resources import CPU_IMAGE, WIRING
 from tasks.votes import hold_out_fold, read_votes, split_galaxies
 from workflows.ingest import ingest_survey
 from workflows.predict import predict_shards
 from workflows.pretrain import train_and_evaluate
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def cross_validate(
     n_folds: int,
     survey: SurveyVersion,

@@ -16,13 +16,14 @@ from tasks import predict
 from tasks.catalogue import begin_catalogue, check_catalogue, publish_catalogue, tell_night
 from tasks.ingest import check_cutouts, list_chunks, read_survey
 from tasks.registry import fetch_metrics, resolve_models
+from tasks.resources import CPU_IMAGE, WIRING
 from tasks.verify import fetch_published, verify_published
 from workflows.ingest import cut_out_chunks
 from workflows.predict import predict_shards
 from workflows.verify import verify_shards
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def make_catalogue(
     standing: str,
     record: CatalogueRecord,

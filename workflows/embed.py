@@ -14,10 +14,11 @@ from tasks.embed import (
     represent_shard,
 )
 from tasks.registry import resolve_model
+from tasks.resources import CPU_IMAGE, WIRING
 from workflows.ingest import ingest_survey
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def represent_shards(
     checkpoint: Checkpoint, shards: list[CutoutShard], config: RepresentationConfig
 ) -> list[Representations]:

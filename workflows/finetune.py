@@ -23,10 +23,11 @@ from tasks.finetune import (
     resolve_encoder,
 )
 from tasks.registry import log_finetuning, register_model, resolve_model
+from tasks.resources import CPU_IMAGE, WIRING
 from workflows.ingest import ingest_survey
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def finetune_rounds(
     numbers: list[int],
     labels: LabelTable,
@@ -131,7 +132,7 @@ def finetune_and_register(
     return summary
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def predict_label_shards(checkpoint: Checkpoint, shards: list[CutoutShard]) -> list[Prediction]:
     """Predict every shard; those predicted before by this checkpoint are cache hits."""
     return [

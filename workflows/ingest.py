@@ -15,6 +15,7 @@ from tasks.ingest import (
     list_chunks,
     read_survey,
 )
+from tasks.resources import CPU_IMAGE, WIRING
 from workflows.fan_out import GROUP, fan_out, in_groups
 
 
@@ -29,7 +30,7 @@ def _cut_out(
     return fan_out(cut_out_chunk, items, {"config": cutouts, "ingest": ingest})
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def cut_out_group(
     chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig
 ) -> tuple[list[CutoutShard | None], list[str]]:
@@ -37,7 +38,7 @@ def cut_out_group(
     return _cut_out(chunks, cutouts, ingest)
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def cut_out_chunks(
     chunks: list[SurveyChunk], cutouts: CutoutConfig, ingest: IngestConfig, group: int = GROUP
 ) -> tuple[list[CutoutShard | None], list[str]]:

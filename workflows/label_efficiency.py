@@ -24,13 +24,14 @@ from tasks.label_efficiency import (
     split_labelled,
     withhold_votes,
 )
+from tasks.resources import CPU_IMAGE, WIRING
 from tasks.votes import read_votes
 from workflows.ingest import ingest_survey
 
 STANDARD = LabelEfficiencyConfig(arms=standard_arms())
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def read_all_votes(
     votes: list[VoteSource], further_votes: list[VoteSource], checks: VotesConfig
 ) -> list[VoteTable]:
@@ -39,7 +40,7 @@ def read_all_votes(
     return [read_votes(sources=some, checks=checks) for some in sources]
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def compare_arms(
     study: LabelEfficiencyConfig,
     survey: SurveyVersion,

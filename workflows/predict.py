@@ -8,6 +8,7 @@ from galaxyloop.acquisition import InformationConfig
 from galaxyloop.posterior import PosteriorConfig
 from schemas.artefacts import Checkpoint, CutoutShard, Prediction
 from tasks.predict import join_predictions, predict_shard
+from tasks.resources import CPU_IMAGE, WIRING
 from workflows.fan_out import GROUP, fan_out, in_groups
 
 
@@ -27,7 +28,7 @@ def _predict(
     return fan_out(predict_shard, items, shared)
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def predict_group(
     checkpoints: list[Checkpoint],
     shards: list[CutoutShard],
@@ -38,7 +39,7 @@ def predict_group(
     return _predict(checkpoints, shards, posterior, information)
 
 
-@dynamic
+@dynamic(container_image=CPU_IMAGE, resources=WIRING)
 def predict_shards(
     checkpoints: list[Checkpoint],
     shards: list[CutoutShard],

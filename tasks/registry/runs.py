@@ -19,7 +19,7 @@ from schemas.artefacts import (
 )
 from tasks.lineage import code_version
 from tasks.registry.client import experiment_id, open_client
-from tasks.resources import RETRIES, TABLES
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -31,7 +31,7 @@ _NO_CURVES = ["epoch", "step", "seconds", "n_images"]
 """Columns of the log that say where a row belongs."""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def log_training(
     checkpoint: Checkpoint,
     evaluation: Evaluation,
@@ -54,7 +54,7 @@ def log_training(
     return str(run.info.run_id)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def log_pretraining(checkpoint: Checkpoint, survey: SurveyVersion, purpose: str) -> str:
     """Log a training that answers no questions, so has no evaluation. The run's id."""
     client = open_client()
@@ -70,7 +70,7 @@ def log_pretraining(checkpoint: Checkpoint, survey: SurveyVersion, purpose: str)
     return str(run.info.run_id)
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def log_finetuning(
     checkpoint: Checkpoint,
     evaluation: LabelEvaluation,

@@ -15,7 +15,7 @@ from schemas.model_version import ModelVersion
 from tasks.local_run import keep, new_directory
 from tasks.registry.client import address_of, experiment_id, look_up, open_client
 from tasks.registry.runs import DIGEST_TAG
-from tasks.resources import RETRIES, TABLES
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES
 
 logger = logging.getLogger("galaxyloop")
 
@@ -27,7 +27,7 @@ _MODEL = r"[^/:@]+(@[^/:@]+|/[0-9]+)"
 """A registered model's name with an alias or a version."""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def resolve_start(start: str) -> list[Checkpoint]:
     """What a training starts from: a registered model, a checkpoint's folder, or nothing.
 
@@ -62,7 +62,7 @@ def open_start(start: str) -> list[Checkpoint]:
     return [keep(copy, CheckpointDirectory, digest)]
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def register_model(run_id: str, name: str, alias: str) -> ModelVersion:
     """Register the checkpoint of a logged training; the same checkpoint stays one version."""
     client = open_client()
@@ -73,7 +73,7 @@ def register_model(run_id: str, name: str, alias: str) -> ModelVersion:
     return ModelVersion(name, version, digest, run_id, address_of(client))
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
     """The checkpoint behind ``name@alias`` or ``name/version``; what follows is keyed on it."""
     client = open_client()
@@ -84,7 +84,7 @@ def resolve_model(model: str) -> tuple[Checkpoint, ModelVersion]:
     return checkpoint, found
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def resolve_models(
     model: str, further_models: list[str]
 ) -> tuple[list[Checkpoint], list[ModelVersion]]:
@@ -111,7 +111,7 @@ def resolve_models(
     return checkpoints, versions
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def fetch_metrics(model: ModelVersion) -> str:
     """A model's metrics on held-out galaxies as JSON, row by row.
 
@@ -135,7 +135,7 @@ def fetch_metrics(model: ModelVersion) -> str:
         return ""
 
 
-@task(requests=TABLES, retries=RETRIES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def attach_report(model: ModelVersion, report: Report) -> str:
     """Put the report beside the training it reports on; returns the run's id."""
     open_client().log_artifact(model.run_id, str(report.download() / "report.html"), "report")

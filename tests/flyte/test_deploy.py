@@ -149,14 +149,9 @@ def test_deploy__registers_and_schedules_what_it_says(deployment: Deployment) ->
     assert f"registered {admin.n_entities} of {admin.n_entities} entities" in deployment.told
     assert {version for *_, version in admin.tasks} == {"1"}
     # The last line stops the nightly plan again.
-    assert admin.active == {"weekly_check_sdss": "1"}
+    assert admin.active == {"weekly_check_sdss": "1", "weekly_pretraining_sdss": "1"}
     train, night = admin.executions
-    assert train.spec.launch_plan.name == "workflows.pretrain.pretrain_supervised"
-    (source,) = train.inputs.literals["votes"].collection.literals
-    votes = TypeEngine.to_python_value(
-        FlyteContext.current_context(), Literal.from_flyte_idl(source), VoteSource
-    )
-    assert votes == VoteSource(uri="s3://galaxyloop/sdss/votes.parquet", campaign="gz2")
+    assert train.spec.launch_plan.name == "weekly_pretraining_sdss"
     assert train.inputs.literals["alias"].scalar.primitive.string_value == "champion"
     assert night.spec.launch_plan.name == "nightly_catalogue_sdss"
     assert night.inputs.literals["kickoff"].scalar.primitive.datetime.seconds > 0
@@ -164,13 +159,15 @@ def test_deploy__registers_and_schedules_what_it_says(deployment: Deployment) ->
 
 def test_deploy__plans_look_where_the_document_puts_the_survey(deployment: Deployment) -> None:
     uploaded = {call.arguments[-1] for call in deployment.of("aws", "s3", "cp")}
-    ((_, plan),) = (
-        (key, plan)
-        for key, plan in deployment.admin.plans.items()
-        if key[2] == "nightly_catalogue_sdss"
+    plans = {key[2]: plan for key, plan in deployment.admin.plans.items()}
+    plan, training = plans["nightly_catalogue_sdss"], plans["weekly_pretraining_sdss"]
+    (source,) = training.default_inputs.parameters["votes"].default.collection.literals
+    votes = TypeEngine.to_python_value(
+        FlyteContext.current_context(), Literal.from_flyte_idl(source), VoteSource
     )
     inputs = plan.default_inputs.parameters
-    assert inputs["manifest"].default.scalar.primitive.string_value in uploaded
+    manifest = inputs["manifest"].default.scalar.primitive.string_value
+    assert uploaded == {manifest, votes.uri}
     (listed,) = (call.arguments[-1] for call in deployment.of("aws", "s3", "ls"))
     assert listed == inputs["output"].default.scalar.primitive.string_value + "/"
     assert plan.entity_metadata.schedule.cron_schedule.schedule == "45 2 * * *"

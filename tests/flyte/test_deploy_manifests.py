@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from flytekit import LaunchPlan
 from kubernetes.utils import parse_quantity
 
 from tasks import resources
 from tests.flyte.kubernetes_schemas import faults, read_manifests
+from workflows import launch_plans
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "containers" / "kubernetes"
@@ -254,6 +256,25 @@ def test_flyte_values__run_the_kinds_of_tasks_that_are_packaged() -> None:
     (rule,) = FLYTE["rbac"]["extraRules"]
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [rule]}
     assert faults(role) == []
+
+
+def test_document__names_every_recipe_and_its_schedule() -> None:
+    table = re.findall(r"^\| `(\w+)` \| `(\w+)` \|.*?\|([^|]*)\|$", DOCUMENT, re.M)
+    told = {
+        (plan.replace("SURVEY", "sdss"), name.replace("SURVEY", "sdss"), when.strip(" `"))
+        for plan, name, when in table
+    }
+    made = {
+        (value.name, name, value.schedule.cron_schedule.schedule if value.schedule else "")
+        for name, value in vars(launch_plans).items()
+        if isinstance(value, LaunchPlan) and "legacy" not in name
+    }
+    assert told == made
+    lines = re.findall(r"^([\d* ]{9,}?)  +cd .*launch_plans.py (\w+)", DOCUMENT, re.M)
+    assert {(name, when) for when, name in lines} == {
+        (name, when) for _, name, when in made if when
+    }
+    assert f"more than {launch_plans.MAX_PARALLELISM} tasks" in DOCUMENT
 
 
 def test_flyte_values__make_the_project_that_is_registered_to() -> None:

@@ -102,12 +102,12 @@ def test_package__every_task_states_what_it_needs(tasks: dict[str, Entity]) -> N
     for name, entity in tasks.items():
         requests = amounts(entity.spec.template.container.resources.requests)
         limits = amounts(entity.spec.template.container.resources.limits)
-        if name.startswith("workflows."):
-            continue
         assert requests.get("CPU", 0) >= 1, name
         assert requests.get("MEMORY", 0) >= 2**30, name
-        for kind, limit in limits.items():
-            assert limit >= requests[kind], f"{name} may have less {kind} than it asks for"
+        assert limits.keys() == requests.keys(), name
+        assert all(limits[kind] >= asked for kind, asked in requests.items()), name
+        assert limits["MEMORY"] == requests["MEMORY"], f"{name} may be killed for what it may have"
+        assert limits.get("GPU") == requests.get("GPU"), f"{name}: Kubernetes shares no GPU"
 
 
 def test_package__cache_versions_are_those_of_the_code(tasks: dict[str, Entity]) -> None:
@@ -171,13 +171,15 @@ def test_package__a_schedule_runs_without_a_person(entities: list[Entity]) -> No
         if not schedule.ByteSize():
             continue
         scheduled += 1
+        assert plan.labels.values["galaxyloop/survey"] in name
+        assert plan.max_parallelism > 0
         assert re.fullmatch(r"(\S+ ){4}\S+", schedule.cron_schedule.schedule), name
         required = {key for key, one in plan.default_inputs.parameters.items() if one.required}
         kickoff = schedule.kickoff_time_input_arg
         assert required == ({kickoff} if kickoff else set()), f"{name} would never start"
         if kickoff:
             assert inputs[kickoff].type.simple == SimpleType.DATETIME, name
-    assert scheduled >= 4
+    assert scheduled >= 6
 
 
 @pytest.fixture

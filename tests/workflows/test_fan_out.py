@@ -36,7 +36,7 @@ from workflows.verify import verify_group
 
 IMAGES = ImageConfig(
     default_image=Image("default", "example.org/cpu", "v1"),
-    images=[Image("gpu", "example.org/gpu", "v1")],
+    images=[Image("cpu", "example.org/cpu", "v1"), Image("gpu", "example.org/gpu", "v1")],
 )
 SETTINGS = SerializationSettings(project="p", domain="d", version="v", env={}, image_config=IMAGES)
 

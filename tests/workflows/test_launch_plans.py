@@ -17,7 +17,10 @@ from workflows.catalogue import build_catalogue
 from workflows.fan_out import GROUP
 from workflows.ingest import compact_survey
 
-PLANS = {name: value for name, value in vars(launch_plans).items() if isinstance(value, LaunchPlan)}
+RECIPES = {
+    name: value for name, value in vars(launch_plans).items() if isinstance(value, LaunchPlan)
+}
+PLANS = {name: plan for name, plan in RECIPES.items() if name.startswith(("nightly_", "weekly_"))}
 SURVEYS = [name.removeprefix("nightly_") for name in PLANS if name.startswith("nightly_")]
 
 
@@ -54,6 +57,37 @@ def test_launch_plans__bind_every_input(name: str) -> None:
     assert set(plan.parameters.parameters) == set(inputs)
     required = {key for key, one in plan.parameters.parameters.items() if one.required}
     assert required == {kickoff}
+
+
+def test_launch_plans__train_on_the_cutouts_that_the_night_made() -> None:
+    trainings = [name for name in RECIPES if name.startswith("training_")]
+    assert {name.removeprefix("training_") for name in trainings} == set(SURVEYS)
+    for name in trainings:
+        survey = name.removeprefix("training_")
+        stated = RECIPES[name].parameters.parameters
+        night = PLANS[f"nightly_{survey}"].parameters.parameters
+        for key in ("manifest", "ingest", "cutouts"):
+            assert stated[key].default == night[key].default
+        assert not any(one.required for one in stated.values())
+        assert stated["alias"].default.scalar.primitive.string_value == "challenger"
+        assert re.fullmatch(r"\d+ \d+ \* \* 6", RECIPES[name].schedule.cron_schedule.schedule), (
+            "on Saturdays"
+        )
+
+
+def test_launch_plans__finetune_the_champion_on_labels_that_are_given() -> None:
+    plan = launch_plans.finetune_champion
+    required = {key for key, one in plan.parameters.parameters.items() if one.required}
+    assert required == {"manifest"}
+    assert plan.schedule is None
+
+
+def test_launch_plans__tell_whom_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch_plans, "EMAILS", ["night@example.org"])
+    (mail,) = launch_plans._circumstances("sdss")["notifications"]
+    assert mail.email.recipients_email == ["night@example.org"]
+    monkeypatch.setattr(launch_plans, "EMAILS", [])
+    assert launch_plans._circumstances("sdss")["notifications"] == []
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -28,7 +28,8 @@ class Registration:
 def package(folder: Path, *options: str) -> Path:
     """Write the archive of all workflows, as a person does; offline."""
     archive = folder / "workflows.tgz"
-    images = ("--image", "example.org/cpu:v1", "--image", "gpu=example.org/gpu:v1")
+    images = ("--image", "example.org/cpu:v1")
+    images += ("--image", "cpu=example.org/cpu:v1", "--image", "gpu=example.org/gpu:v1")
     command = [str(PROGRAMS / "pyflyte"), "--pkgs", "workflows", "package", *images]
     command += ["--source", str(PROJECT), "--force", "--output", str(archive), *options]
     environment = {**os.environ, "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
