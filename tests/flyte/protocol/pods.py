@@ -108,8 +108,9 @@ class WarmPods:
         """End the interpreter."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
         self._process.stdin.close()
-        self._process.wait(timeout=30)
         self._process.stdout.close()
 
 

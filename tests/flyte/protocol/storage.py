@@ -1,5 +1,6 @@
 """The cluster's object store, on a server in this process."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ class ObjectStore:
 @contextmanager
 def running_store() -> Iterator[ObjectStore]:
     """A server with an empty bucket, on a free port of this machine."""
+    # It notes every request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     try:
