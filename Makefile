@@ -40,8 +40,8 @@ demo-real: $(INSTALLED) ## the same on real galaxies, with one campaign and with
 	    MLFLOW_TRACKING_URI=sqlite:///demo-real/mlflow.db $(FLYTE) workflows/campaign.py campaign_round --inputs-file demo-real/$$arm/inputs.yaml; } || exit 1; done
 	@$(BIN)/python examples/compare_rounds.py demo-real/*/metrics.csv
 
-test: $(INSTALLED) ## run the tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED) ## run the tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED) ## ruff, mypy and the layers
 	$(BIN)/ruff check .
