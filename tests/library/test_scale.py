@@ -31,8 +31,8 @@ def test_machines__are_measured_or_say_that_they_are_not(tmp_path: Path) -> None
     assert "measured on abacus" in cores.basis
     assert "estimated" in accelerator.name
     assert "estimate" in accelerator.basis
-    # Reading 150 kB a galaxy at 2 GB/s is what bounds it.
-    assert accelerator.galaxies_per_s == pytest.approx(2e9 / BYTES_224_PX)
+    # Checking 150 kB a galaxy at 0.93 GB/s is what bounds it; reading allows 2 GB/s.
+    assert accelerator.galaxies_per_s == pytest.approx(0.93e9 / BYTES_224_PX)
 
 
 def test_machines__take_the_result_of_a_gpu_where_there_is_one(tmp_path: Path) -> None:
