@@ -108,7 +108,9 @@ def test_fetch_cutouts__waits_on_all_connections_as_long_as_asked(
     assert all(moment - server.times_s[0] >= 0.99 for moment in server.times_s[1:])
 
 
-@pytest.mark.parametrize("wait", ["3600", formatdate(time.time() + 3600, usegmt=True)])
+@pytest.mark.parametrize(
+    "wait", ["3600", formatdate(time.time() + 3600, usegmt=True)], ids=["seconds", "date"]
+)
 def test_fetch_cutouts__ends_rather_than_wait_for_hours(
     wait: str, server: CutoutServer, tmp_path: Path
 ) -> None:
