@@ -10,6 +10,7 @@ from galaxyloop.augment import plain_views
 from galaxyloop.checkpoint import load_checkpoint, load_checkpoint_config
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.encoders import build_encoder
+from galaxyloop.encoding import encoding
 from galaxyloop.feature_reference import FeatureReference, fit_reference
 from galaxyloop.finetuning.config import FinetuneRun, FinetuneTraining
 from galaxyloop.finetuning.training import FinetuneData, finetune
@@ -111,8 +112,8 @@ def test_add_reference__holds_every_tenth_out_without_validation(images: np.ndar
     model = untrained().train()
     add_reference(model, galaxies_of(sound), galaxies_of(sound[:0]))
     assert model.training
-    with torch.no_grad():
-        features = model.eval().features(plain_views(torch.from_numpy(sound)))
+    with encoding(model) as encode:
+        features = encode(torch.from_numpy(sound))
     is_held_out = np.arange(100) % 10 == 9
     assert_same(fit_reference(features[~is_held_out], features[is_held_out]), model.reference)
 
