@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 GROUPS_OPEN = pytest.mark.xfail(
     strict=False,
-    reason="predict_shards of the walk over groups is handed what is no artefact: open",
+    reason="open: in the walk over groups predict_shards is handed no artefact",
 )
 
 
