@@ -16,6 +16,7 @@ from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.simulated import simulated_config
 from galaxyloop.synthetic import SimulationConfig, write_survey
+from tests.flyte.protocol.attempts import Ended
 from tests.flyte.protocol.cluster import Cluster
 from tests.flyte.protocol.literals import Literals, find_entity, listed
 from tests.library.cutout_server import quick_config, running_server
@@ -58,6 +59,8 @@ class Walks:
     survey: Path
     """The survey's copy on this machine's disk."""
     outputs: dict[str, Literals] = field(default_factory=dict)
+    attempts: dict[str, list[Ended]] = field(default_factory=dict)
+    """What each walk ran."""
 
     def at(self, name: str) -> str:
         """An address in the object store."""
@@ -79,7 +82,9 @@ class Walks:
     def once(self, walk: str) -> Literals:
         """The outputs of one of the walks below; a second time it is not walked again."""
         if walk not in self.outputs:
+            n_before = len(self.cluster.attempts)
             self.outputs[walk] = getattr(self, walk)()
+            self.attempts[walk] = self.cluster.attempts[n_before:]
         return self.outputs[walk]
 
     def campaign_round(self) -> Literals:
@@ -164,9 +169,10 @@ class Walks:
 
     def groups(self) -> Literals:
         """Surveys of more chunks than one workflow maps over."""
-        self.once("night")
-        find = self.cluster.last
-        chunks = _only(find("tasks.ingest.list_chunks").outputs)
+        self.once("campaign_round")
+        # Not the last attempts of all: another walk's survey may be one chunk.
+        ran = {one.pod.task: one for one in self.attempts["campaign_round"]}
+        chunks = _only(ran["tasks.ingest.list_chunks"].outputs)
         cutouts, ingest = self.typed_inputs("workflows.ingest.cut_out_chunks", "cutouts", "ingest")
         found = self.cluster.execute_task(
             "workflows.ingest.cut_out_chunks",
@@ -180,7 +186,7 @@ class Walks:
         posterior, information = self.typed_inputs(
             "workflows.predict.predict_shards", "posterior", "information"
         )
-        checkpoint = _only(find("tasks.pretrain.pretrain_supervised").outputs)
+        checkpoint = _only(ran["tasks.pretrain.pretrain_supervised"].outputs)
         predicted = self.cluster.execute_task(
             "workflows.predict.predict_shards",
             checkpoints=listed(checkpoint),
