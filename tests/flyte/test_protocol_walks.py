@@ -16,20 +16,11 @@ from tests.workflows.test_catalogue_killed import row_groups
 pytestmark = pytest.mark.slow
 
 
-GROUPS_OPEN = pytest.mark.xfail(
-    strict=False,
-    reason="open: in the walk over groups predict_shards is handed no artefact",
-)
-
-
-@pytest.mark.parametrize(
-    "walk", [pytest.param(walk, marks=GROUPS_OPEN if walk == "groups" else ()) for walk in WALKS]
-)
+@pytest.mark.parametrize("walk", WALKS)
 def test_workflows__run_as_containers(walks: Walks, walk: str) -> None:
     assert walks.once(walk)
 
 
-@GROUPS_OPEN
 def test_tasks__have_each_been_run_by_their_command(walks: Walks) -> None:
     for walk in WALKS:
         walks.once(walk)
