@@ -162,6 +162,10 @@ class StorageError(GalaxyloopError, OSError):
     """A place cannot be read or written now; trying again later may help."""
 
 
+class RefusedError(GalaxyloopError, PermissionError):
+    """A place refuses to be read or written; trying again changes nothing."""
+
+
 class ReportError(GalaxyloopError, ValueError):
     """A report's content contradicts itself."""
 

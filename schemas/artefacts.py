@@ -13,12 +13,21 @@ from typing import Annotated, ClassVar, TypeVar
 
 from flytekit import FlyteContext, FlyteContextManager, HashMethod
 from flytekit.core.type_engine import TypeTransformerFailedError
+from flytekit.exceptions.system import FlyteDownloadDataException
+from flytekit.exceptions.user import FlyteDataNotFoundException, FlyteRecoverableException
 from flytekit.extend import TypeEngine, TypeTransformer
 from flytekit.models.core.types import BlobType
 from flytekit.models.literals import Blob, BlobMetadata, Literal, Scalar
 from flytekit.models.types import LiteralType
 
+from galaxyloop.errors import RefusedError, StorageError
+from galaxyloop.network_errors import NETWORK_ERRORS, is_lasting
+
 A = TypeVar("A", bound="Artefact")
+
+
+class FetchError(FlyteRecoverableException, StorageError):
+    """An artefact could not be fetched, which may pass: a cluster tries the task again."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,12 @@ class Artefact:
     """SHA-256 over the content, computed by the library that wrote it."""
 
     def download(self) -> Path:
-        """The directory as a local path; fetched once a process if it lies elsewhere."""
+        """The directory as a local path; fetched once a process if it lies elsewhere.
+
+        Raises:
+            FetchError: storage or the network failed.
+            RefusedError: it may not be read, or is not there.
+        """
         access = FlyteContextManager.current_context().file_access
         return _fetch(self.uri) if access.is_remote(self.uri) else Path(self.uri)
 
@@ -41,10 +55,29 @@ class Artefact:
 @cache
 def _fetch(uri: str) -> Path:
     """A local copy of a directory in an object store."""
-    access = FlyteContextManager.current_context().file_access
-    local = Path(access.get_random_local_directory())
-    access.get_data(uri, str(local), is_multipart=True)
+    local = Path(FlyteContextManager.current_context().file_access.get_random_local_directory())
+    fetch(uri, local, is_directory=True)
     return local
+
+
+def fetch(uri: str, local: Path, is_directory: bool = False) -> None:
+    """Copy a file or directory from an object store; raises as ``Artefact.download`` does."""
+    access = FlyteContextManager.current_context().file_access
+    try:
+        access.get_data(uri, str(local), is_multipart=is_directory)
+    except FlyteDataNotFoundException as error:
+        raise RefusedError(f"there is nothing at {uri}; was it removed since?") from error
+    except FlyteDownloadDataException as error:
+        # Flyte calls everything a failed download: a refusal, and a server that is away.
+        cause = error.__context__
+        told = " ".join(str(cause or error).split())
+        if isinstance(cause, NETWORK_ERRORS) and is_lasting(cause):
+            raise RefusedError(
+                f"{uri} may not be read: {told}; check its address and the credentials"
+            ) from error
+        raise FetchError(
+            f"{uri} could not be fetched: {told}; check the network and the endpoint, run again"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from schemas.artefacts import (
 )
 from tasks.local_run import keep, new_directory
 from tasks.opening import open_survey, prediction_files
-from tasks.resources import CPU_IMAGE, TABLES
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def rank_galaxies(
     survey: SurveyVersion,
     predictions: list[Prediction],

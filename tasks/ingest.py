@@ -48,7 +48,7 @@ def survey_at(place: str) -> SurveyVersionDirectory:
     return SurveyVersionDirectory(place.rstrip("/"), Path(place).name)
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def list_chunks(survey: SurveyVersion) -> list[SurveyChunk]:
     """The chunks of a survey version, each an artefact of its own."""
     version = open_survey(survey)
@@ -86,7 +86,7 @@ def cut_out_chunk(
     return keep(directory, CutoutShardDirectory, shard.digest)
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def join_shards(
     groups: list[list[CutoutShard | None]], reasons: list[list[str]]
 ) -> tuple[list[CutoutShard | None], list[str]]:

@@ -82,7 +82,7 @@ def split_labelled(
     return DataFrame(split_study(open_survey(survey).galaxies, table["id_str"], study.split))
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def withhold_votes(
     votes: VoteTable, splits: KeyedSplits, study: LabelEfficiencyConfig
 ) -> VoteTable:

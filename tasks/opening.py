@@ -10,7 +10,12 @@ from galaxyloop.shard_streams import StreamedShard
 from galaxyloop.shard_summary import MENDING
 from galaxyloop.shards import CutoutCollection, CutoutShard, ShardSummary
 from galaxyloop.surveys import SurveyVersion
-from schemas.artefacts import CutoutShardDirectory, PredictionDirectory, SurveyVersionDirectory
+from schemas.artefacts import (
+    CutoutShardDirectory,
+    PredictionDirectory,
+    SurveyVersionDirectory,
+    fetch,
+)
 
 
 def open_survey(survey: SurveyVersionDirectory) -> SurveyVersion:
@@ -44,7 +49,7 @@ def open_index(shard: CutoutShardDirectory) -> CutoutShard:
     if access.is_remote(shard.uri):
         directory = Path(access.get_random_local_directory()) / shard.digest
         for name in ("shard.json", "index.parquet", "rejects.parquet"):
-            access.get_data(f"{shard.uri}/{name}", str(directory / name))
+            fetch(f"{shard.uri}/{name}", directory / name)
     return CutoutShard(directory, _read_summary(directory))
 
 

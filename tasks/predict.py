@@ -81,7 +81,7 @@ def predict_shard(
     return keep(directory, PredictionDirectory, file_digest(path))
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def join_predictions(
     groups: list[list[Prediction | None]], reasons: list[list[str]]
 ) -> tuple[list[Prediction | None], list[str]]:
@@ -89,7 +89,7 @@ def join_predictions(
     return sum(groups, []), sum(reasons, [])
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_predictions(
     survey: SurveyVersion,
     predictions: list[Prediction | None],
@@ -117,7 +117,7 @@ def check_predictions(
     return [prediction for prediction in predictions if prediction is not None], all_missing
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def build_catalogue(
     survey: SurveyVersion,
     predictions: list[Prediction],

@@ -23,7 +23,7 @@ from tasks.opening import open_shards, open_survey
 from tasks.resources import CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES, enable_deck=True)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES, enable_deck=True)
 def write_report(
     survey: SurveyVersion,
     shards: list[CutoutShard],

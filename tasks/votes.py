@@ -28,7 +28,7 @@ def read_votes(sources: list[VoteSource], checks: VotesConfig) -> VoteTable:
     return keep(directory, VoteTableDirectory, summary.digest, replace=True)
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig) -> KeyedSplits:
     """Decide for each galaxy whether it trains, validates or tests; refuses foreign votes."""
     from galaxyloop import splits, vote_tables
@@ -45,7 +45,7 @@ def split_galaxies(survey: SurveyVersion, votes: VoteTable, config: SplitConfig)
     return DataFrame(splits.split_galaxies(galaxies, config))
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def split_images(survey: SurveyVersion, config: SplitConfig) -> KeyedSplits:
     """The same decision where there are no votes."""
     from galaxyloop import splits
@@ -53,7 +53,7 @@ def split_images(survey: SurveyVersion, config: SplitConfig) -> KeyedSplits:
     return DataFrame(splits.split_galaxies(open_survey(survey).galaxies, config))
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def hold_out_fold(splits: KeyedSplits, fold: int) -> KeyedSplits:
     """The same split with one fold held out instead of the test set."""
     from galaxyloop.splits import fold_split
