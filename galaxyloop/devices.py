@@ -19,14 +19,27 @@ _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; auto takes an accelerator if there is one.
 
+    Of several processes on a machine each takes the accelerator of its own number, LOCAL_RANK.
+
     Raises:
-        ConfigError: cuda is asked for and there is none, or the name is unknown.
+        ConfigError: cuda is asked for and there is none, there are more processes than
+            accelerators, or the name is unknown.
     """
     require(name in DEVICES, f"device must be one of {', '.join(DEVICES)}, got {name}")
     has_cuda = torch.cuda.is_available()
     is_there = has_cuda or name != "cuda"
     require(is_there, "device is 'cuda' and no CUDA device is visible; take 'auto' or 'cpu'")
-    return torch.device("cuda", 0) if has_cuda and name != "cpu" else torch.device("cpu")
+    if not has_cuda or name == "cpu":
+        return torch.device("cpu")
+    is_alone = os.environ.get("WORLD_SIZE", "1") == "1"
+    number = 0 if is_alone else int(os.environ.get("LOCAL_RANK", "0"))
+    n_devices = torch.cuda.device_count()
+    require(
+        number < n_devices,
+        f"process {number} of this machine has no CUDA device of its own, there are {n_devices}; "
+        "start one process for each, or set device to cpu",
+    )
+    return torch.device("cuda", number)
 
 
 def choose_precision(name: str, device: torch.device) -> str:

@@ -12,6 +12,7 @@ from galaxyloop.finetuning.model import LabelModel
 from galaxyloop.models import GalaxyModel
 from galaxyloop.objectives.objective import Objective
 from galaxyloop.objectives.votes import VotesObjective, VotesObjectiveConfig
+from galaxyloop.processes import part_of_mean
 
 
 class LabelsObjective(Objective):
@@ -47,7 +48,7 @@ class LabelsObjective(Objective):
     ) -> Float[Tensor, ""]:
         """Mean over galaxies of the weighted loss of one view each, in float32."""
         (view,) = views
-        return self._losses(view, labels).mean()
+        return part_of_mean(self._losses(view, labels).mean(), len(labels))
 
     def validation_sums(
         self,

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64, UInt8
 
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.devices import predicting, repeatable
+from galaxyloop.devices import predicting
 from galaxyloop.encoding import encode_batches
 from galaxyloop.errors import LabelError, NoTrainingDataError
 from galaxyloop.feeding import slices
@@ -30,11 +30,12 @@ from galaxyloop.finetuning.targets import Predicted, Target
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.objectives.objective import Objective
 from galaxyloop.objectives.votes import VotesObjectiveConfig
+from galaxyloop.processes import once
 from galaxyloop.storage import file_digest
 from galaxyloop.training.data import Cutouts, LabelledCutouts, check_campaigns
 from galaxyloop.training.pretraining import PretrainingOptions
 from galaxyloop.training.reference import add_reference
-from galaxyloop.training.running import fingerprint, run_objective
+from galaxyloop.training.running import fingerprint, prepared, run_objective
 from galaxyloop.training.state import load_state
 
 _FEWEST = {"train": 2, "validation": 0}
@@ -88,10 +89,10 @@ def finetune(
     """
     target, train, validation = select_labelled(data)
     start = options.get("start")
-    with repeatable(run.training.n_threads):
+    with prepared(run.training):
         base = starting_encoder(train, run, start)
         objective = _make_objective(base, train, target, settled(run, start))
-        told = _describe_data(train, validation, target)
+        told = once(lambda: _describe_data(train, validation, target))
         if start is not None:
             told["start_digest"] = checkpoint_digest(start)
         if run.weights:
@@ -99,9 +100,13 @@ def finetune(
         key = fingerprint(run=run.to_dict(), data=told, model=objective.model.describe())
         state = load_state(options.get("state_directory"), key)
         environment = run_objective(objective, (train, validation), run, state, options)
-        add_reference(objective.model, train, validation)
         records = CheckpointRecords(run.to_dict(), told, pd.DataFrame(state.log), environment)
-        return save_checkpoint(objective.model, directory, records)
+
+        def write() -> Path:
+            add_reference(objective.model, train, validation)
+            return save_checkpoint(objective.model, directory, records)
+
+        return once(write)
 
 
 def select_labelled(

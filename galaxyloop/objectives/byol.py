@@ -14,6 +14,7 @@ from galaxyloop.config import StrictConfig, require
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.objectives.collapse import CollapseMonitor
 from galaxyloop.objectives.objective import Objective
+from galaxyloop.processes import n_processes, part_of_mean
 from galaxyloop.random_streams import seeded
 
 _NETWORKS_STREAM = 3
@@ -88,7 +89,7 @@ class ByolObjective(Objective):
 
         The paper adds the directions; the mean keeps the scale that ``votes_weight`` refers to.
         """
-        return self.contrastive_loss(*self.look_at(views))
+        return part_of_mean(self.contrastive_loss(*self.look_at(views)), len(labels))
 
     def look_at(
         self, views: Sequence[Float[Tensor, "galaxy band y x"]]
@@ -102,7 +103,7 @@ class ByolObjective(Objective):
         require(
             n_galaxies > 1 or not self.training,
             f"a step must have >= 2 galaxies for batch normalisation, got {n_galaxies}; "
-            "set batch_size to 3 or more",
+            f"set batch_size to {3 * n_processes()} or more",
         )
         normalised = [self.model.normalise(view) for view in views]
         return [self.model.encoder(view) for view in normalised], normalised
@@ -126,7 +127,8 @@ class ByolObjective(Objective):
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Loss times galaxies, and galaxies; plain views go to the monitor."""
         self._watch(plain)
-        return self.loss(views, labels) * len(plain), torch.tensor(float(len(plain)))
+        loss = self.contrastive_loss(*self.look_at(views))
+        return loss * len(plain), torch.tensor(float(len(plain)))
 
     @torch.no_grad()
     def after_step(self, step: int, n_steps: int) -> None:

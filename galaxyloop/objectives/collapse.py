@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from galaxyloop.processes import summed
+
 _SMALLEST_SPREAD = 1e-6
 """Of vectors of length 1: what is less than this along a direction is rounding of float32."""
 
@@ -40,11 +42,17 @@ class CollapseMonitor:
         self._n += len(unit)
 
     def values(self) -> dict[str, float]:
-        """Both measures, NaN if a feature was; none before two galaxies were seen."""
-        if self._n < 2 or self._sum is None or self._products is None:
+        """Both measures, NaN if a feature was; none before two galaxies were seen.
+
+        Over the batches of all processes, each of which must have seen one.
+        """
+        if self._sum is None or self._products is None:
             return {}
-        mean = self._sum / self._n
-        covariance = (self._products / self._n - torch.outer(mean, mean)).cpu()
+        n = int(summed(torch.tensor(self._n)))
+        if n < 2:
+            return {}
+        mean = summed(self._sum) / n
+        covariance = (summed(self._products) / n - torch.outer(mean, mean)).cpu()
         if not covariance.isfinite().all():
             return {"feature_std": math.nan, "effective_rank": math.nan}
         spread = covariance.diagonal().clamp(min=0).sqrt().mean() * math.sqrt(len(mean))

@@ -10,6 +10,7 @@ from galaxyloop.config import require
 from galaxyloop.models import GalaxyModel
 from galaxyloop.objectives.byol import ByolConfig, ByolObjective
 from galaxyloop.objectives.votes import head_loss, validation_likelihood
+from galaxyloop.processes import part_of_mean
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ class HybridObjective(ByolObjective):
         """Both terms added."""
         features, normalised = self.look_at(views)
         votes = head_loss(self.model, features[0], labels, self.config.saturation_penalty)
-        return self.contrastive_loss(features, normalised) + self._votes_weight * votes
+        contrastive = part_of_mean(self.contrastive_loss(features, normalised), len(labels))
+        return contrastive + self._votes_weight * votes
 
     def validation_sums(
         self,

@@ -12,6 +12,7 @@ from galaxyloop.dirichlet import is_answered, sum_by_answer, vote_log_likelihood
 from galaxyloop.heads import LARGEST_FREE_LOGIT, concentrations_of
 from galaxyloop.models import GalaxyModel
 from galaxyloop.objectives.objective import Objective
+from galaxyloop.processes import part_of_mean
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def head_loss(
         excess = (logits.abs() - LARGEST_FREE_LOGIT).clamp(min=0).square()
         penalty = (excess * answered).sum() / answered.sum().clamp(min=1)
         likelihood = votes_loss(concentrations_of(logits), votes, model.tree)
-        return likelihood + saturation_penalty * penalty
+        n_questions = is_answered(votes, model.tree).sum()
+        return part_of_mean(likelihood, n_questions) + saturation_penalty * part_of_mean(
+            penalty, answered.sum()
+        )
 
 
 def validation_likelihood(

@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as lightning
 from tqdm import tqdm
 
+from galaxyloop.processes import is_first
 from galaxyloop.training.data import Batch
 from galaxyloop.training.loop import TrainingLoop
 from galaxyloop.training.schedule import learning_rate_at
@@ -80,7 +81,8 @@ class RunKeeper(lightning.Callback):
             "n_images": sum(int(old["n_images"]) for old in state.log[-1:]) + self._loop.n_images,
         }
         _check_finite(row, self._loop)
-        _fill(state, self._loop)
+        if is_first():
+            _fill(state, self._loop)
         state.log.append(row)
         best = len(state.log) - 1
         if self._loop.objective.keeps == "best" and self._loop.has_validation:

@@ -12,6 +12,7 @@ import torch
 
 import galaxyloop
 from galaxyloop import devices
+from galaxyloop.processes import n_processes
 from galaxyloop.training.config import TrainingConfig
 
 
@@ -33,6 +34,7 @@ def describe_environment(device: torch.device, precision: str) -> dict[str, Any]
         "device_name": name,
         "precision": precision,
         "n_threads": torch.get_num_threads(),
+        **({"n_processes": n_processes()} if n_processes() > 1 else {}),
     }
 
 

@@ -1,13 +1,26 @@
 """The training loop on Lightning; imported when training starts, because that takes seconds."""
 
+from typing import Any
+
 import lightning.pytorch as lightning
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
 from galaxyloop.augment import AugmentConfig, ViewSeed, plain_views, random_views
 from galaxyloop.errors import TrainingDivergedError
 from galaxyloop.objectives import Objective
+from galaxyloop.processes import (
+    averaged,
+    n_on_node,
+    n_processes,
+    own_stream,
+    share_of,
+    summed,
+    take_from_first,
+)
 from galaxyloop.random_streams import seeded
 from galaxyloop.training.config import TrainingConfig
 from galaxyloop.training.data import Batch, EpochBatches, LabelledCutouts, TrainingGalaxies
@@ -44,7 +57,8 @@ class TrainingLoop(lightning.LightningModule):
         self.has_validation = len(validation) > 0
         self._train_galaxies, self._validation_galaxies = train, validation
         self._sums: dict[str, Tensor] = {}
-        self._last: tuple[Tensor, Batch] | None = None
+        self._steps: list[np.ndarray] = []
+        self._last: tuple[Tensor, np.ndarray] | None = None
         self._last_rows = np.zeros(0, dtype=np.int64)
         self.n_images = 0
         self.reset_sums()
@@ -63,11 +77,11 @@ class TrainingLoop(lightning.LightningModule):
         }
 
     def losses(self) -> dict[str, float]:
-        """This epoch's mean losses so far; waits for the device."""
+        """This epoch's mean losses so far, over all processes; waits for the device."""
         losses = {"train_loss": float(self._sums["train"]) / max(self.state.n_batches, 1)}
         if self.has_validation:
-            divisor = self._sums["divisor"].clamp(min=1)
-            losses["validation_loss"] = float(self._sums["validation"] / divisor)
+            divisor = summed(self._sums["divisor"]).clamp(min=1)
+            losses["validation_loss"] = float(summed(self._sums["validation"]) / divisor)
         return losses
 
     def loss_sum(self) -> float:
@@ -75,18 +89,20 @@ class TrainingLoop(lightning.LightningModule):
         return float(self._sums["train"])
 
     def train_dataloader(self) -> EpochBatches:
-        """The rest of the epoch under way, in its own order."""
-        rows = self._train_galaxies.epoch_rows(
+        """The rest of the epoch under way, in its own order; this process's part of each step."""
+        self._steps = self._train_galaxies.epoch_rows(
             self.config.seed, self.state.epoch, self.config.batch_size
         )
-        self.n_images = sum(len(step) for step in rows)
-        return EpochBatches(self._train_galaxies, rows[self.state.n_batches :])
+        self.n_images = sum(len(step) for step in self._steps)
+        rows = [share_of(step) for step in self._steps[self.state.n_batches :]]
+        return EpochBatches(self._train_galaxies, rows)
 
     def val_dataloader(self) -> EpochBatches:
-        """All validation galaxies."""
+        """All validation galaxies, or this process's part of them."""
         galaxies = self._validation_galaxies
-        n_batches = galaxies.n_batches(2 * self.config.batch_size)
-        return EpochBatches(galaxies, np.array_split(np.arange(len(galaxies)), n_batches))
+        own = share_of(np.arange(len(galaxies)))
+        n_batches = min(galaxies.n_batches(2 * self.config.batch_size), len(own))
+        return EpochBatches(galaxies, np.array_split(own, n_batches))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW, as it was if the run is resumed."""
@@ -107,10 +123,12 @@ class TrainingLoop(lightning.LightningModule):
         """The loss of one batch of random views."""
         views = self._views(batch, self.state.epoch, self.objective.n_views)
         self.objective.before_step(self.step, self.n_steps)
-        with seeded(self.config.seed, _DROPOUT_STREAM, self.step):
+        with seeded(self.config.seed, _DROPOUT_STREAM, self.step, *own_stream()):
             loss = self.objective.loss(views, batch.labels)
-        self._add("train", loss.detach())
-        self._last = loss.detach(), batch
+        # Of all processes, so that all stop at the same one.
+        told = averaged(loss.detach())
+        self._add("train", told)
+        self._last = told, self._steps[self.state.n_batches]
         return loss
 
     def check_last_loss(self) -> None:
@@ -121,8 +139,7 @@ class TrainingLoop(lightning.LightningModule):
         """
         if self._last is None:
             return
-        (loss, batch), self._last = self._last, None
-        self._last_rows = batch.rows
+        (loss, self._last_rows), self._last = self._last, None
         if not torch.isfinite(loss):
             raise self.diverged("train_loss", float(loss))
 
@@ -137,7 +154,8 @@ class TrainingLoop(lightning.LightningModule):
         )
 
     def on_validation_epoch_start(self) -> None:
-        """What is watched is measured anew."""
+        """What is watched is measured anew, with the same statistics everywhere."""
+        take_from_first(self.objective.buffers())
         self.objective.reset_monitors()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -183,7 +201,7 @@ def fit(
     config = module.config
     trainer = lightning.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        **_processes(),
         precision="bf16-mixed" if precision == "bfloat16" else "32-true",
         max_epochs=config.epochs - module.state.epoch,
         gradient_clip_val=config.max_gradient_norm or None,
@@ -197,3 +215,20 @@ def fit(
         enable_progress_bar=False,
     )
     trainer.fit(module)
+
+
+def _processes() -> dict[str, Any]:
+    """One process by itself, or those that have joined, whose gradients are averaged.
+
+    The graph is the same in every step, and what has no gradient in the first has none later:
+    layers that an encoder does not use are left alone, as by one process.
+    """
+    if n_processes() == 1:
+        return {"devices": 1}
+    return {
+        "devices": n_on_node(),
+        "num_nodes": n_processes() // n_on_node(),
+        "strategy": DDPStrategy(static_graph=True),
+        "plugins": [TorchElasticEnvironment()],
+        "use_distributed_sampler": False,
+    }

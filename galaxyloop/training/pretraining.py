@@ -8,9 +8,9 @@ import pandas as pd
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.devices import repeatable
 from galaxyloop.models import GalaxyEncoder
 from galaxyloop.objectives import ByolObjective, HybridObjective, Objective, VotesObjective
+from galaxyloop.processes import once
 from galaxyloop.training.config import ByolRun, HybridRun, PretrainingRun, SupervisedRun
 from galaxyloop.training.data import (
     Cutouts,
@@ -23,7 +23,7 @@ from galaxyloop.training.data import (
 )
 from galaxyloop.training.mixing import MixedCutouts
 from galaxyloop.training.reference import add_reference
-from galaxyloop.training.running import RunHooks, fingerprint, run_objective
+from galaxyloop.training.running import RunHooks, fingerprint, prepared, run_objective
 from galaxyloop.training.starting import new_encoder, new_model
 from galaxyloop.training.state import load_state
 
@@ -68,7 +68,7 @@ def pretrain_supervised(
     train = select_split(cutouts, votes, splits, tree, "train")
     check_campaigns(train, tree)
     validation = select_split(cutouts, votes, splits, tree, "validation")
-    with repeatable(run.training.n_threads):
+    with prepared(run.training):
         model = new_model(train, tree, run, run.objective.dropout_rate)
         objective = VotesObjective(model, run.objective)
         return _pretrain(
@@ -109,7 +109,7 @@ def pretrain_byol(
         f"batch_size={run.training.batch_size} makes steps of one of the {len(train)} galaxies, "
         "which cannot be normalised by their spread; set batch_size to 3 or more",
     )
-    with repeatable(run.training.n_threads):
+    with prepared(run.training):
         model = new_encoder(train, run, options.get("start"))
         objective = ByolObjective(model, run.objective, run.training.seed)
         return _pretrain(objective, (train, validation), run, directory, options)
@@ -145,7 +145,7 @@ def pretrain_hybrid(
     train = MixedCutouts(galaxies, run.objective.labelled_share)
     check_campaigns(galaxies, tree)
     validation = select_split(cutouts, votes, splits, tree, "validation")
-    with repeatable(run.training.n_threads):
+    with prepared(run.training):
         model = new_model(galaxies, tree, run, run.objective.dropout_rate, options.get("start"))
         objective = HybridObjective(model, run.objective, run.training.seed)
         return _pretrain(objective, (train, validation), run, directory, options)
@@ -159,27 +159,31 @@ def _pretrain(
     options: PretrainingOptions,
 ) -> Path:
     """Run it and write the checkpoint."""
-    data = _describe_data(*galaxies)
-    start = options.get("start")
-    if start is not None:
-        data["start_digest"] = checkpoint_digest(start)
+    data = once(lambda: _describe_data(*galaxies, options.get("start")))
     key = fingerprint(run=run.to_dict(), data=data, model=objective.model.describe())
     state = load_state(options.get("state_directory"), key)
     environment = run_objective(objective, galaxies, run, state, options)
-    log = pd.DataFrame(state.log)
+    records = CheckpointRecords(run.to_dict(), data, pd.DataFrame(state.log), environment)
     model: GalaxyEncoder = objective.model
-    add_reference(model, *galaxies)
-    return save_checkpoint(
-        model, directory, CheckpointRecords(run.to_dict(), data, log, environment)
-    )
+
+    def write() -> Path:
+        add_reference(model, *galaxies)
+        return save_checkpoint(model, directory, records)
+
+    return once(write)
 
 
-def _describe_data(train: TrainingGalaxies, validation: LabelledCutouts) -> dict[str, Any]:
+def _describe_data(
+    train: TrainingGalaxies, validation: LabelledCutouts, start: Path | None
+) -> dict[str, Any]:
     """Numbers and digests of what is trained on, and of nothing else."""
-    return {
+    told = {
         "n_train": len(train),
         "n_validation": len(validation),
         "n_labelled": int(train.labels.any(axis=1).sum()),
         "train_digest": train.digest(),
         "validation_digest": validation.digest(),
     }
+    if start is not None:
+        told["start_digest"] = checkpoint_digest(start)
+    return told

@@ -2,17 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypedDict, runtime_checkable
+from typing import Any, Protocol, TypedDict, cast, runtime_checkable
 
 import numpy as np
+import torch
+from torch import nn
 
 from galaxyloop.augment import AugmentConfig, at_sky_noise, measure_sky_noise
-from galaxyloop.devices import choose_device
+from galaxyloop.config import require
+from galaxyloop.devices import choose_device, repeatable
 from galaxyloop.layout import bands_innermost
 from galaxyloop.objectives import Objective
+from galaxyloop.processes import is_first, joined, n_processes
 from galaxyloop.training.config import TrainingConfig
 from galaxyloop.training.data import LabelledCutouts, TrainingGalaxies
 from galaxyloop.training.environment import (
@@ -49,6 +53,13 @@ class ViewsAndSteps(Protocol):
     @property
     def training(self) -> TrainingConfig:
         """How the loss is minimised."""
+
+
+@contextmanager
+def prepared(config: TrainingConfig) -> Iterator[None]:
+    """Repeatable computing, together with the launcher's other processes if there are any."""
+    with joined(config.device), repeatable(config.n_threads):
+        yield
 
 
 def run_objective(
@@ -100,9 +111,50 @@ def _take_steps(
 
     device = choose_device(run.training.device)
     augment = _at_survey_noise(run.augment, galaxies[0])
+    if n_processes() > 1:
+        _check_shares(galaxies, run.training)
+        share_normalisation(objective, device)
     module = TrainingLoop(objective, *galaxies, (run.training, augment), state)
-    keeper = RunKeeper(module, _saver(hooks), hooks.get("on_epoch"))
-    fit(module, [keeper, EpochBar(module)], device, choose_precision(run.training, device))
+    told = hooks if is_first() else RunHooks(shows_epochs=False)
+    callbacks = [
+        RunKeeper(module, _saver(told), told.get("on_epoch")),
+        *([EpochBar(module)] if told.get("shows_epochs", True) else []),
+    ]
+    fit(module, callbacks, device, choose_precision(run.training, device))
+
+
+def share_normalisation(objective: Objective, device: torch.device) -> None:
+    """On accelerators batch normalisation takes the statistics of all processes' galaxies.
+
+    Torch cannot do so on CPUs: there each process normalises by its own galaxies, and the first
+    one's running statistics are kept.
+    """
+    if device.type == "cuda":
+        from timm.layers.norm_act import convert_sync_batchnorm
+
+        cast(Callable[[nn.Module], nn.Module], convert_sync_batchnorm)(objective)
+
+
+def _check_shares(
+    galaxies: tuple[TrainingGalaxies, LabelledCutouts], config: TrainingConfig
+) -> None:
+    """Refuse more processes than there are galaxies for.
+
+    Raises:
+        ConfigError: a process would have no galaxy in a step, or none to validate on.
+    """
+    train, validation = galaxies
+    smallest = min(map(len, train.epoch_rows(config.seed, 0, config.batch_size)))
+    require(
+        smallest >= n_processes(),
+        f"batch_size={config.batch_size} makes steps of {smallest} galaxies, too few for "
+        f"{n_processes()} processes; raise batch_size, or start fewer",
+    )
+    require(
+        not len(validation) or len(validation) >= n_processes(),
+        f"{len(validation)} validation galaxies are too few for {n_processes()} processes; "
+        "start fewer",
+    )
 
 
 def fingerprint(**values: Any) -> str:  # noqa: ANN401 - plain values of any kind

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from galaxyloop.errors import CheckpointError
+from galaxyloop.processes import n_processes, once
 from galaxyloop.training.config import TrainingConfig
 
 STATE = "state.pt"
@@ -42,6 +43,8 @@ class RunState:
     """The epoch with the lowest validation loss; -1 before there is one."""
     log: list[dict[str, int | float]] = field(default_factory=list)
     """One row a finished epoch."""
+    n_processes: int = 1
+    """How many trained together; another number sums in another order."""
 
 
 def is_finished(state: RunState, config: TrainingConfig) -> bool:
@@ -63,12 +66,20 @@ def save_state(state: RunState, directory: Path) -> Path:
 def load_state(directory: Path | None, fingerprint: str) -> RunState:
     """The saved state of this run, or a fresh one if none is there.
 
+    Of several processes the first reads, and all are given what it read.
+
     Raises:
-        CheckpointError: the file is damaged, or belongs to a run of other config or data.
+        CheckpointError: the file is damaged, or belongs to a run of other config or data, or of
+            another number of processes.
     """
+    return once(lambda: _read_state(directory, fingerprint))
+
+
+def _read_state(directory: Path | None, fingerprint: str) -> RunState:
+    """The same on one process."""
     path = None if directory is None else directory / STATE
     if path is None or not path.exists():
-        return RunState(fingerprint)
+        return RunState(fingerprint, n_processes=n_processes())
     try:
         state = RunState(**torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, TypeError, EOFError, OSError) as error:
@@ -79,5 +90,11 @@ def load_state(directory: Path | None, fingerprint: str) -> RunState:
         raise CheckpointError(
             f"{path} belongs to another run ({state.fingerprint[:12]}, this one is "
             f"{fingerprint[:12]}): config or data differ; give each run its own state directory"
+        )
+    if state.n_processes != n_processes():
+        raise CheckpointError(
+            f"{path} was saved by {state.n_processes} processes, now there are {n_processes()}, "
+            f"which would not give the same bits; start {state.n_processes}, or delete it to "
+            "start from the beginning"
         )
     return state
