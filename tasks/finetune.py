@@ -12,6 +12,7 @@ from galaxyloop.finetuning.config import FinetuneRun
 from galaxyloop.finetuning.labels import LabelConfig
 from galaxyloop.finetuning.metrics import LabelMetricsConfig
 from galaxyloop.finetuning.rounds import RoundsConfig
+from galaxyloop.processes import is_first, joined, once
 from schemas.artefacts import (
     Checkpoint,
     CheckpointDirectory,
@@ -28,12 +29,12 @@ from schemas.model_version import ModelVersion
 from tasks.lineage import code_version
 from tasks.local_run import is_in_pod, keep, new_directory
 from tasks.opening import (
-    open_cutouts,
     open_indexes,
     open_shards,
     open_survey,
     prediction_files,
 )
+from tasks.processes import fetched, fetched_cutouts, fetched_start, keep_checkpoint
 from tasks.registry.versions import open_start
 from tasks.resources import (
     ACCELERATOR,
@@ -42,8 +43,10 @@ from tasks.resources import (
     NETWORK,
     RETRIES,
     TABLES,
+    TRAINING,
     cached,
     retrying_storage,
+    together,
     with_pixels,
 )
 from tasks.resuming import resumable
@@ -66,7 +69,8 @@ def resolve_encoder(
     from galaxyloop.finetuning.start import check_start
 
     if start or not (run.pretrained or run.weights):
-        return open_start(start), run
+        with retrying_storage():
+            return open_start(start), run
     check_start(run, None)
     directory = new_directory("checkpoint")
     with tempfile.TemporaryDirectory() as scratch, retrying_storage():
@@ -93,8 +97,7 @@ def check_finetuning(
     from galaxyloop.outputs import check_output
 
     check_output(output, must_be_remote=is_in_pod())
-    checkpoint = start[0].download() if start else None
-    check_inputs(run, checkpoint, cutouts.image_size_px)
+    check_inputs(run, fetched_start(start), cutouts.image_size_px)
     with retrying_storage():
         told = read_labels(labels or manifest, label_checks).told
     logger.info("%s", told)
@@ -115,29 +118,30 @@ def read_label_table(
 
     with retrying_storage():
         read = read_labels(labels, label_checks)
+        cutouts = open_indexes(shards, survey)
+        groups = open_survey(survey).galaxies.set_index("id_str")["group_id"]
     directory = new_directory("labels")
-    cutouts = open_indexes(shards, survey)
-    groups = open_survey(survey).galaxies.set_index("id_str")["group_id"]
     digest = write_label_table(read, cutouts, groups, label_checks.max_unmatched, rounds, directory)
     return keep(directory, LabelTableDirectory, with_pixels(digest), replace=True)
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def list_rounds(labels: LabelTable) -> list[int]:
     """The rounds to train, the final model's last."""
     from galaxyloop.finetuning import label_table
 
-    return list(range(label_table.LabelTable.open(labels.download()).n_rounds))
+    return list(range(label_table.LabelTable.open(fetched(labels)).n_rounds))
 
 
 @task(
     container_image=GPU_IMAGE,
-    resources=NETWORK,
+    resources=TRAINING,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
     cache=cached("finetune", ignored=(*PIXELS, "labels", "start")),
+    **together(),
 )
 def finetune(
     labels: LabelTable,
@@ -153,18 +157,19 @@ def finetune(
     ``start`` holds the checkpoint whose encoder is finetuned, or nothing; ``digests``, of labels
     and start, stand for them in the key, as in ``predict_shard``.
     """
-    from galaxyloop.checkpoint import checkpoint_digest
     from galaxyloop.finetuning.evaluation import FinetuneStudy, finetune_round
     from galaxyloop.finetuning.label_table import LabelTable as Table
 
-    table = Table.open(labels.download())
-    checkpoint = start[0].download() if start else None
-    study = FinetuneStudy(open_cutouts(shards, survey), table, run, checkpoint)
-    logger.info("finetuning: round %d of %d", number + 1, table.n_rounds)
-    with resumable("finetune", *digests, str(number), run.to_json()) as hooks:
+    keys = *digests, str(number), run.to_json()
+    with joined(run.training.device), resumable("finetune", *keys) as hooks:
+        table = Table.open(fetched(labels))
+        cutouts = fetched_cutouts(shards, survey)
+        study = FinetuneStudy(cutouts, table, run, fetched_start(start))
+        if is_first():
+            logger.info("finetuning: round %d of %d", number + 1, table.n_rounds)
         hooks["shows_epochs"] = False
-        directory = finetune_round(study, number, new_directory("checkpoint"), **hooks)
-        return keep(directory, CheckpointDirectory, checkpoint_digest(directory))
+        directory = once(lambda: new_directory("checkpoint"))
+        return keep_checkpoint(finetune_round(study, number, directory, **hooks))
 
 
 @task(
@@ -187,16 +192,15 @@ def evaluate_finetuned(
     from galaxyloop.finetuning import evaluation
     from galaxyloop.finetuning.label_table import LabelTable as Table
 
-    checkpoint = start[0].download() if start else None
-    table = Table.open(labels.download())
-    study = evaluation.FinetuneStudy(open_cutouts(shards, survey), table, run, checkpoint)
+    cutouts, table = fetched_cutouts(shards, survey), Table.open(fetched(labels))
+    study = evaluation.FinetuneStudy(cutouts, table, run, fetched_start(start))
+    trained = [fetched(one) for one in checkpoints]
     directory = new_directory("evaluation")
-    trained = [one.download() for one in checkpoints]
     digest = evaluation.evaluate_finetuned(study, trained, metrics, directory)
     return keep(directory, LabelEvaluationDirectory, digest)
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def choose_final(checkpoints: list[Checkpoint]) -> Checkpoint:
     """The model of the last round, which trained on all that may train."""
     return checkpoints[-1]
@@ -217,11 +221,11 @@ def publish_finetuned(
     from galaxyloop.finetuning.page import describe_finetuning, say_results, write_results
     from galaxyloop.storage import publish_file
 
-    judged, table = Judged.open(evaluation.download()), Table.open(labels.download())
+    judged, table = Judged.open(fetched(evaluation)), Table.open(fetched(labels))
     facts = {
         "registered as": f"{model.name} version {model.version} in {model.registry}",
         "code": code_version(),
-        **describe_finetuning(checkpoint.download(), start[0].download() if start else None),
+        **describe_finetuning(fetched(checkpoint), fetched_start(start)),
     }
     with tempfile.TemporaryDirectory() as scratch, retrying_storage():
         paths = write_results(judged, table, facts, Path(scratch))
@@ -238,7 +242,7 @@ def check_predicting(
     from galaxyloop.outputs import check_output
 
     check_output(output, must_be_remote=is_in_pod())
-    check_model(checkpoint.download(), cutouts.image_size_px)
+    check_model(fetched(checkpoint), cutouts.image_size_px)
     return manifest
 
 
@@ -264,8 +268,9 @@ def predict_label_shard(
     directory = new_directory("prediction")
     directory.mkdir()
     path = directory / "predictions.parquet"
-    (cutouts,) = open_shards([shard], verify=True)
-    predict(load_label_model(checkpoint.download()), cutouts, path)
+    with retrying_storage():
+        (cutouts,) = open_shards([shard], verify=True)
+    predict(load_label_model(fetched(checkpoint)), cutouts, path)
     return keep(directory, PredictionDirectory, file_digest(path))
 
 
@@ -285,9 +290,9 @@ def publish_labels(
         "code_version": code_version(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    version = open_survey(survey)
-    positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
     with tempfile.TemporaryDirectory() as scratch, retrying_storage():
+        version = open_survey(survey)
+        positions = version.galaxies.set_index("id_str")[["ra_deg", "dec_deg"]]
         path = Path(scratch) / "labels.parquet"
         files = prediction_files(predictions)
         join_label_predictions(files, version.alive, positions, provenance, path)

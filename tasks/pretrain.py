@@ -2,33 +2,41 @@
 
 from flytekit import task
 
+from galaxyloop.processes import joined
 from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun
 from schemas.artefacts import (
     Checkpoint,
-    CheckpointDirectory,
     CutoutShard,
     SurveyVersion,
     VoteTable,
 )
 from schemas.splits import KeyedSplits
-from tasks.local_run import keep, new_directory
-from tasks.opening import open_cutouts, open_indexes
+from tasks.opening import open_indexes
+from tasks.processes import (
+    fetched,
+    fetched_cutouts,
+    fetched_start,
+    keep_checkpoint,
+    new_directory,
+)
 from tasks.resources import (
     ACCELERATOR,
     CPU_IMAGE,
     GPU_IMAGE,
     IMAGES,
     LABELLED,
-    NETWORK,
     RETRIES,
     TABLES,
+    TRAINING,
     cached,
+    retrying_storage,
+    together,
     with_pixels,
 )
 from tasks.resuming import resumable
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def digest_labels(
     survey: SurveyVersion, shards: list[CutoutShard], votes: VoteTable, splits: KeyedSplits
 ) -> str:
@@ -40,12 +48,14 @@ def digest_labels(
     from galaxyloop import vote_tables
     from galaxyloop.training.labels import digest_labels as digest
 
-    directory = votes.download()
+    directory = fetched(votes)
+    with retrying_storage():
+        indexes = open_indexes(shards, survey)
     table, tree = vote_tables.load_votes(directory), vote_tables.load_vote_tree(directory)
-    return with_pixels(digest(open_indexes(shards, survey), table, splits, tree))
+    return with_pixels(digest(indexes, table, splits, tree))
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: KeyedSplits) -> str:
     """What training on images is keyed on: a digest of all galaxies with a cutout.
 
@@ -53,17 +63,20 @@ def digest_images(survey: SurveyVersion, shards: list[CutoutShard], splits: Keye
     """
     from galaxyloop.training.labels import digest_images as digest
 
-    return with_pixels(digest(open_indexes(shards, survey), splits))
+    with retrying_storage():
+        indexes = open_indexes(shards, survey)
+    return with_pixels(digest(indexes, splits))
 
 
 @task(
     container_image=GPU_IMAGE,
-    resources=NETWORK,
+    resources=TRAINING,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
     cache=cached("pretrain_supervised", ignored=LABELLED),
+    **together(),
 )
 def pretrain_supervised(
     data_digest: str,
@@ -77,29 +90,34 @@ def pretrain_supervised(
 
     ``data_digest`` is what ``digest_labels`` says of the other inputs.
     """
-    from galaxyloop import checkpoint, training, vote_tables
+    from galaxyloop import training, vote_tables
 
-    with resumable("pretrain_supervised", data_digest, run.to_json()) as hooks:
-        directory = training.pretrain_supervised(
-            open_cutouts(shards, survey),
-            vote_tables.load_votes(votes.download()),
+    with (
+        joined(run.training.device),
+        resumable("pretrain_supervised", data_digest, run.to_json()) as hooks,
+    ):
+        directory = fetched(votes)
+        trained = training.pretrain_supervised(
+            fetched_cutouts(shards, survey),
+            vote_tables.load_votes(directory),
             splits,
-            vote_tables.load_vote_tree(votes.download()),
+            vote_tables.load_vote_tree(directory),
             run,
             new_directory("checkpoint"),
             **hooks,
         )
-        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+        return keep_checkpoint(trained)
 
 
 @task(
     container_image=GPU_IMAGE,
-    resources=NETWORK,
+    resources=TRAINING,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
     cache=cached("pretrain_byol", ignored=IMAGES),
+    **together(),
 )
 def pretrain_byol(
     images_digest: str,
@@ -114,28 +132,32 @@ def pretrain_byol(
     ``images_digest`` is what ``digest_images`` says of the other inputs; ``start`` holds the
     checkpoint whose encoder is trained further, or nothing.
     """
-    from galaxyloop import checkpoint, training
+    from galaxyloop import training
 
-    with resumable("pretrain_byol", images_digest, run.to_json(), *_digests(start)) as hooks:
-        directory = training.pretrain_byol(
-            open_cutouts(shards, survey),
+    with (
+        joined(run.training.device),
+        resumable("pretrain_byol", images_digest, run.to_json(), *_digests(start)) as hooks,
+    ):
+        trained = training.pretrain_byol(
+            fetched_cutouts(shards, survey),
             splits,
             run,
             new_directory("checkpoint"),
-            start=start[0].download() if start else None,
+            start=fetched_start(start),
             **hooks,
         )
-        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+        return keep_checkpoint(trained)
 
 
 @task(
     container_image=GPU_IMAGE,
-    resources=NETWORK,
+    resources=TRAINING,
     accelerator=ACCELERATOR,
     shared_memory=True,
     retries=RETRIES,
     interruptible=True,
     cache=cached("pretrain_hybrid", ignored=LABELLED),
+    **together(),
 )
 def pretrain_hybrid(
     data_digest: str,
@@ -152,21 +174,22 @@ def pretrain_hybrid(
     The digests are what ``digest_labels`` and ``digest_images`` say of the other inputs;
     ``start`` holds the checkpoint whose encoder is trained further, or nothing.
     """
-    from galaxyloop import checkpoint, training, vote_tables
+    from galaxyloop import training, vote_tables
 
     keys = data_digest, images_digest, run.to_json(), *_digests(start)
-    with resumable("pretrain_hybrid", *keys) as hooks:
-        directory = training.pretrain_hybrid(
-            open_cutouts(shards, survey),
-            vote_tables.load_votes(votes.download()),
+    with joined(run.training.device), resumable("pretrain_hybrid", *keys) as hooks:
+        directory = fetched(votes)
+        trained = training.pretrain_hybrid(
+            fetched_cutouts(shards, survey),
+            vote_tables.load_votes(directory),
             splits,
-            vote_tables.load_vote_tree(votes.download()),
+            vote_tables.load_vote_tree(directory),
             run,
             new_directory("checkpoint"),
-            start=start[0].download() if start else None,
+            start=fetched_start(start),
             **hooks,
         )
-        return keep(directory, CheckpointDirectory, checkpoint.checkpoint_digest(directory))
+        return keep_checkpoint(trained)
 
 
 def _digests(start: list[Checkpoint]) -> list[str]:

@@ -11,6 +11,7 @@ import flytekit
 from flytekit.core.checkpointer import Checkpoint
 from flytekit.exceptions.user import FlyteDataNotFoundException
 
+from galaxyloop.processes import is_first
 from galaxyloop.training.running import RunHooks
 from tasks.local_run import is_in_pod, store_directory
 from tasks.resources import CODE_VERSIONS
@@ -21,12 +22,16 @@ def resumable(task_name: str, *inputs: str) -> Iterator[RunHooks]:
     """Hooks that save a run's state, and bring back what an earlier attempt saved.
 
     In a pod the state travels by Flyte's checkpoint of the task, to the next attempt after an
-    interruption. Locally it lies in the store, and is removed once the body has ended well.
+    interruption. Locally it lies in the store, and is removed once the body has ended well. Of
+    several processes the first keeps the state; the others get no hooks.
 
     Args:
         task_name: the cached task.
         *inputs: what its result is keyed on.
     """
+    if not is_first():
+        yield {}
+        return
     if is_in_pod():
         with tempfile.TemporaryDirectory() as directory:
             yield _by_flyte(flytekit.current_context().checkpoint, Path(directory))

@@ -23,11 +23,11 @@ from tasks.finetune import (
     resolve_encoder,
 )
 from tasks.registry import log_finetuning, register_model, resolve_model
-from tasks.resources import CPU_IMAGE, WIRING
+from tasks.resources import CARRIED, CPU_IMAGE, WIRING
 from workflows.ingest import ingest_survey
 
 
-@dynamic(container_image=CPU_IMAGE, resources=WIRING)
+@dynamic(container_image=CPU_IMAGE, resources=WIRING, environment=CARRIED)
 def finetune_rounds(
     numbers: list[int],
     labels: LabelTable,
