@@ -205,7 +205,7 @@ ARTEFACTS: tuple[type[Artefact], ...] = (
 
 
 def is_kept(literal: Literal) -> bool:
-    """Whether the directories that a literal names are where they were put.
+    """Whether the files and directories that a literal names are where they were put.
 
     Of what lies elsewhere than on this machine that is taken for granted.
     """
@@ -213,9 +213,14 @@ def is_kept(literal: Literal) -> bool:
         return all(map(is_kept, literal.collection.literals))
     if literal.map is not None:
         return all(map(is_kept, literal.map.literals.values()))
-    if literal.scalar is None or literal.scalar.blob is None:
+    if literal.scalar is None:
         return True
-    uri = str(literal.scalar.blob.uri)
+    if literal.scalar.union is not None:
+        return is_kept(literal.scalar.union.value)
+    stored = literal.scalar.blob or literal.scalar.structured_dataset
+    if stored is None:
+        return True
+    uri = str(stored.uri)
     return FlyteContextManager.current_context().file_access.is_remote(uri) or Path(uri).exists()
 
 

@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from flytekit.core import data_persistence, local_cache
 from flytekit.models.literals import LiteralMap
 
+from galaxyloop.stored_results import UNFINISHED
 from schemas.artefacts import Artefact, is_kept
 from tasks import command_line
+from tasks.cached_results import DAMAGE
 
 A = TypeVar("A", bound=Artefact)
 
@@ -54,9 +56,13 @@ def install() -> None:
 def find_cached(*key: Any) -> LiteralMap | None:  # noqa: ANN401 - flytekit's own arguments
     """What a task gave to the same inputs before, unless a part of that has been removed since.
 
-    Flyte's own look-up goes on naming directories that are gone.
+    Flyte's own look-up goes on naming directories that are gone, and ends the run at an entry that
+    is damaged.
     """
-    found = _look_up(*key)
+    try:
+        found = _look_up(*key)
+    except DAMAGE:
+        return None
     is_whole = found is not None and all(map(is_kept, found.literals.values()))
     return found if is_whole else None
 
@@ -65,9 +71,9 @@ def new_directory(name: str) -> Path:
     """A directory for a task to write: does not exist yet, beside where it will be kept."""
     if is_in_pod():
         return Path(tempfile.mkdtemp()) / name
-    scratch = store_directory() / "unfinished"
+    scratch = store_directory() / UNFINISHED
     scratch.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=scratch)) / name
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=scratch)) / name
 
 
 def keep(directory: Path, artefact_type: type[A], digest: str, *, replace: bool = False) -> A:
@@ -86,7 +92,10 @@ def keep(directory: Path, artefact_type: type[A], digest: str, *, replace: bool 
     target.parent.mkdir(parents=True, exist_ok=True)
     if replace and target.exists():
         os.replace(target, directory.parent / "replaced")
-    if not target.exists():
+    if target.exists():
+        # It counts as new: nothing that a run of today uses is ever pruned.
+        os.utime(target)
+    else:
         os.replace(directory, target)
     shutil.rmtree(directory.parent)
     return artefact_type(uri=str(target), digest=digest)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "galaxyloop"
+REGISTRIES = "registries.txt"
+"""In the local store: addresses of the registries that its results were registered in."""
 
 
 def open_client() -> "MlflowClient":
@@ -32,12 +34,31 @@ def open_client() -> "MlflowClient":
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
+    if not is_in_pod():
+        note_registry(uri)
     return MlflowClient(uri)
 
 
 def address_of(client: "MlflowClient") -> str:
     """The registry's address without user name and password."""
-    return re.sub(r"//[^/@]*@", "//", str(client.tracking_uri))
+    return without_password(str(client.tracking_uri))
+
+
+def without_password(uri: str) -> str:
+    """An address without user name and password."""
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def note_registry(uri: str) -> None:
+    """Note in the local store that a registry may know of its results, so that those are kept."""
+    notes = store_directory() / REGISTRIES
+    address = without_password(uri)
+    if uri.startswith("sqlite:///"):
+        address = f"sqlite:///{Path(uri.removeprefix('sqlite:///')).resolve()}"
+    if not notes.exists() or address not in notes.read_text().splitlines():
+        notes.parent.mkdir(parents=True, exist_ok=True)
+        with notes.open("a") as file:
+            file.write(f"{address}\n")
 
 
 def experiment_id(client: "MlflowClient") -> str:
