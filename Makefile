@@ -61,7 +61,7 @@ images: ## build the images: make images REGISTRY=registry.example.org/galaxies 
 	@$(need_image)
 	@$(call need,BUILDER,what builds images,docker)
 	@for target in cpu gpu mlflow; do echo "== $$target" && $(BUILDER) build --file containers/Dockerfile --target $$target \
-	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --tag $(REGISTRY)/galaxyloop-$$target:$(VERSION) . || exit 1; done
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(BUILD_OPTIONS) --tag $(REGISTRY)/galaxyloop-$$target:$(VERSION) . || exit 1; done
 
 test-image: $(INSTALLED) ## build the cpu image without a registry and run tasks in it; as root, with buildah and debootstrap
 	@$(BIN)/python -m containers.test_image --version $(or $(VERSION),test) --revision $(REVISION) $(if $(BASE),--base $(BASE))

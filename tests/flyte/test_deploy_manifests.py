@@ -12,6 +12,7 @@ from kubernetes.utils import parse_quantity
 
 from tasks import resources
 from tests.flyte.kubernetes_schemas import faults, read_manifests
+from tests.flyte.protocol.storage import ObjectStore
 from workflows import launch_plans
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -165,6 +166,25 @@ def test_manifests__secrets_are_made_by_the_document_in_their_namespace() -> Non
             assert (name, manifest["metadata"]["namespace"]) in made
     for name in FLYTE["configuration"]["inline"]["plugins"]["k8s"]["default-env-from-secrets"]:
         assert (name, "galaxyloop-production") in made
+
+
+def test_tasks__reach_the_store_by_the_secret_that_the_document_makes() -> None:
+    made = set(re.findall(r"from-literal=([A-Z_0-9]+)=", DOCUMENT))
+    store = ObjectStore("http://127.0.0.1:9000", "bucket", "key", "secret")
+    assert set(store.environment()) == made
+
+
+def test_document__names_the_disk_that_tasks_ask_for() -> None:
+    paragraph = DOCUMENT.split("## 5. Nodes\n\n")[1].split("\n\n")[0]
+    kinds = [one for one in vars(resources).values() if isinstance(one, resources.Resources)]
+    asked = {size for one in kinds for size in one.ephemeral_storage or ()}
+    assert set(re.findall(r"\d+Gi", paragraph)) == asked | {resources.NETWORK.mem[0]}
+
+
+def test_document__names_a_flyte_that_maps_with_bound_lists() -> None:
+    chart = re.findall(r'flyte-binary --version "~(\d+)\.(\d+)\.\d+"', DOCUMENT)
+    least = re.findall(r"must be (\d+)\.(\d+)\.1 or later", DOCUMENT)
+    assert [tuple(map(int, one)) for one in chart] > [tuple(map(int, one)) for one in least]
 
 
 def k8s_plugin() -> dict[str, Any]:

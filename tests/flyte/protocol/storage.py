@@ -94,11 +94,10 @@ class ObjectStore:
         self.client.delete_bucket(Bucket=self.bucket)
 
     def environment(self) -> dict[str, str]:
-        """What a pod needs to reach it: one half for Flyte, one for everybody else."""
+        """What a pod needs to reach it, and MLflow's server: the secret of the deployment."""
         return {
             "FLYTE_AWS_ENDPOINT": self.endpoint,
-            "FLYTE_AWS_ACCESS_KEY_ID": self.key,
-            "FLYTE_AWS_SECRET_ACCESS_KEY": self.secret,
+            "MLFLOW_S3_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.key,
             "AWS_SECRET_ACCESS_KEY": self.secret,
