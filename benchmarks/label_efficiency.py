@@ -19,7 +19,7 @@ from benchmarks.harness import RESULTS, Gate, at_least, at_most, finish
 from galaxyloop import cutouts, surveys, vote_tables
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.finetuning.labels import read_labels
-from galaxyloop.label_efficiency.arms import standard_arms
+from galaxyloop.label_efficiency.arms import arms_with_starts, standard_arms
 from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, prepare_study, save_study
 from galaxyloop.label_efficiency.gates import judge_study
@@ -96,7 +96,7 @@ def real_config(options: argparse.Namespace) -> LabelEfficiencyConfig:
     """All arms, or those asked for."""
     published = options.published and (options.published[0], Path(options.published[1]))
     arms = standard_arms(published=published)
-    chosen = [arm for arm in arms if not options.arms or arm.name in options.arms]
+    chosen = arms_with_starts(arms, options.arms) if options.arms else arms
     return LabelEfficiencyConfig(arms=chosen, n_draws=options.draws)
 
 

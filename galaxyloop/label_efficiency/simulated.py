@@ -7,8 +7,8 @@ import pandas as pd
 
 from galaxyloop.finetuning.labels import Labels
 from galaxyloop.finetuning.targets import Target
-from galaxyloop.label_efficiency.arms import standard_arms
-from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
+from galaxyloop.label_efficiency.arms import arms_with_starts, standard_arms
+from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import CutoutArray, StudyData, prepare_study
 from galaxyloop.synthetic import SimulationConfig, simulate_galaxies
 
@@ -21,7 +21,7 @@ _LABEL_SET = "gz2"
 def simulated_config(
     epochs: int, arms: list[str], n_labels: list[int], n_steps: list[int], n_draws: int
 ) -> LabelEfficiencyConfig:
-    """Some of the standard arms, with the simulated votes as their only label set.
+    """Some of the standard arms and what they start from; simulated votes as the only label set.
 
     Args:
         epochs: of each pretraining.
@@ -30,7 +30,7 @@ def simulated_config(
         n_steps: see ``LabelEfficiencyConfig``.
         n_draws: see ``LabelEfficiencyConfig``.
     """
-    chosen: list[ArmConfig] = [arm for arm in standard_arms(epochs) if arm.name in arms]
+    chosen = arms_with_starts(standard_arms(epochs), arms)
     return LabelEfficiencyConfig(
         arms=[replace(arm, label_set=_LABEL_SET if arm.label_set else "") for arm in chosen],
         n_labels=n_labels,

@@ -44,6 +44,13 @@ def small_config(n_draws: int = 1) -> LabelEfficiencyConfig:
     return simulated_config(1, ARMS, [20, 40], [2, 2], n_draws)
 
 
+def pretrain(config: LabelEfficiencyConfig, name: str, data: StudyData, directory: Path) -> Path:
+    """An arm's encoder, after that of the arm it starts from."""
+    arm = with_threads(config.arm(name), 1)
+    start = pretrain(config, arm.start, data, directory) if arm.start else None
+    return pretrain_arm(arm, data, directory / name, start)
+
+
 @pytest.fixture(scope="module")
 def small() -> StudyData:
     return simulate_study(SMALL, small_config())
@@ -54,8 +61,7 @@ def test_pretrain_arm__never_reads_a_test_galaxy(
     small: StudyData, tmp_path: Path, name: str
 ) -> None:
     watched = Watched(small.cutouts)
-    arm = with_threads(small_config().arm(name), 1)
-    pretrain_arm(arm, replace(small, cutouts=watched), tmp_path / "checkpoint")
+    pretrain(small_config(), name, replace(small, cutouts=watched), tmp_path)
     split_of = small.splits.set_index("id_str")["split"]
     seen = {split_of[small.cutouts.id_strs[place]] for place in watched.seen}
     assert "train" in seen
@@ -148,8 +154,7 @@ def test_run_cell__hybrid_beats_training_from_nothing_at_100_labels(tmp_path: Pa
     config = simulated_config(8, ["direct", "hybrid_gz2"], [100], [60], n_draws=3)
     simulation = SimulationConfig(n_galaxies=1200, image_size_px=48, seed=3)
     data = simulate_study(simulation, config)
-    arm = with_threads(config.arm("hybrid_gz2"), 1)
-    encoder = pretrain_arm(arm, data, tmp_path / "hybrid")
+    encoder = pretrain(config, "hybrid_gz2", data, tmp_path)
     auc = {
         name: [
             run_cell(Cell(name, "finetune", 100, draw), config, data, checkpoint)["auc"]
