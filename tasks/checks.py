@@ -1,4 +1,4 @@
-"""What can be refused before anything is read: names, numbers, places."""
+"""What can be refused before anything is read: names, numbers, places, a silent registry."""
 
 from flytekit import task
 
@@ -7,10 +7,10 @@ from galaxyloop.splits import SplitConfig
 from galaxyloop.training.config import SupervisedRun
 from galaxyloop.vote_tables.settings import VoteSource
 from tasks.local_run import is_in_pod
-from tasks.resources import CPU_IMAGE, TABLES
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES)
+@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def check_round(
     votes: list[VoteSource],
     run: SupervisedRun,
@@ -22,7 +22,9 @@ def check_round(
     """Refuse in a second what would otherwise fail after hours of training."""
     from galaxyloop.checks import check_names
     from galaxyloop.outputs import check_output
+    from tasks.registry.client import open_client
 
     check_names([source.campaign for source in votes], run, split, n_folds, acquisition)
     check_output(output, must_be_remote=is_in_pod())
+    open_client()
     return True

@@ -1,5 +1,6 @@
 """``pyflyte run`` as a person meets it: short refusals, and help without JSON schemas."""
 
+import errno
 import sys
 from typing import Any
 
@@ -25,7 +26,21 @@ def print_briefly(error: Exception, verbosity: int = 1) -> None:
         text = str(error.args[0]) if error.args else str(error)
         utils.click.secho(text, fg="red", err=True)
         sys.exit(1)
+    if _is_full_disk(error) and verbosity == 0:
+        told = "the disk is full: make prune lists what can go from the local store; "
+        utils.click.secho(f"{told}then run again, what is finished is kept", fg="red", err=True)
+        sys.exit(1)
     _print_in_full(error, verbosity)
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether an error comes of a disk, or a share of it, that is full."""
+    while error is not None:
+        is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or "disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def make_short_option(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - click is untyped here

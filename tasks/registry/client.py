@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from galaxyloop.errors import RegistryError
+from galaxyloop.errors import RegistryError, StorageError
 from tasks.local_run import is_in_pod, store_directory
+from tasks.resources import retrying_storage
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -33,10 +34,39 @@ def open_client() -> "MlflowClient":
     uri = uri or f"sqlite:///{store_directory()}/mlflow.db"
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    # Without this MLflow asks a silent server for more than four minutes, each time.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
     mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    with retrying_storage():
+        _check_answer(client)
     if not is_in_pod():
         note_registry(uri)
-    return MlflowClient(uri)
+    return client
+
+
+def _check_answer(client: "MlflowClient") -> None:
+    """Refuse a registry that does not answer, or not to us."""
+    from mlflow.exceptions import MlflowException, RestException
+
+    try:
+        client.search_registered_models(max_results=1)
+    except MlflowException as error:
+        told = _in_a_line(error)
+        if isinstance(error, RestException) or re.search(r"error code 4\d\d", told):
+            raise RegistryError(
+                f"the model registry {address_of(client)} refuses: {told}; check "
+                "MLFLOW_TRACKING_URI and the credentials for it"
+            ) from error
+        raise StorageError(
+            f"the model registry {address_of(client)} does not answer: {told}; start it, or set "
+            "MLFLOW_TRACKING_URI to where it is"
+        ) from error
+
+
+def _in_a_line(error: Exception) -> str:
+    """What an error says, in a line without passwords."""
+    return without_password(" ".join(str(error).split()))[:300]
 
 
 def address_of(client: "MlflowClient") -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from flyteidl.core.literals_pb2 import LiteralMap
+from pyarrow import Schema
+from pyarrow import parquet as pq
 
 from galaxyloop.catalogue import read_catalogue_provenance
 from tests.flyte.protocol.cluster import TaskFailedError
@@ -14,6 +16,12 @@ from tests.workflows.place import Place
 from tests.workflows.test_catalogue_killed import row_groups
 
 pytestmark = pytest.mark.slow
+
+
+def undated_footer(table: Path) -> Schema:
+    schema = pq.read_schema(table)
+    kept = {key: told for key, told in schema.metadata.items() if not key.endswith(b"date")}
+    return schema.with_metadata(kept)
 
 
 @pytest.mark.parametrize("walk", WALKS)
@@ -35,11 +43,11 @@ def test_campaign_round__gives_the_catalogue_of_a_local_run(walks: Walks, tmp_pa
     for name in ("catalogue.parquet", "acquisition.parquet"):
         ours = walks.cluster.store.fetch(walks.at(f"round/{name}"), tmp_path / name)
         assert row_groups(ours) == row_groups(place.root / "round" / name)
-    local, ours = (
-        read_catalogue_provenance(folder / "catalogue.parquet")
-        for folder in (place.root / "round", tmp_path)
-    )
+    tables = [folder / "catalogue.parquet" for folder in (place.root / "round", tmp_path)]
+    local, ours = map(read_catalogue_provenance, tables)
     assert replace(local, date="-") == replace(ours, date="-")
+    footers = [undated_footer(table) for table in tables]
+    assert footers[0].equals(footers[1], check_metadata=True)
 
 
 def test_report__leaves_a_deck_in_the_cluster(walks: Walks) -> None:
