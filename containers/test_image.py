@@ -87,7 +87,7 @@ def run_offline(buildah: Buildah, container: str) -> None:
 
 
 def run_tasks(runner: Runner, folder: Path) -> list[Literals]:
-    """Read a small survey, list its chunks and cut one out; what each task gave."""
+    """Read a small survey and list its chunks; what each task gave."""
     folder.mkdir()
     write_small_survey(folder / "survey")
     with running_store() as store:
