@@ -16,6 +16,8 @@ from galaxyloop.errors import StorageError
 UNFINISHED = "unfinished"
 """The folder of directories that tasks are writing, each named after the process at work."""
 DAY_S = 24 * 3600.0
+_USED = "used"
+"""The folder of empty files that say when a result was made again and left as it was."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,18 @@ def size_and_change(path: Path) -> tuple[int, float]:
     return n_bytes, changed
 
 
+def mark_used(path: Path) -> None:
+    """Let a result count as changed now, without touching it."""
+    mark = _mark(path)
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()
+
+
+def _mark(path: Path) -> Path:
+    """Where it is said of a result."""
+    return path.parent.parent / _USED / f"{path.parent.name}-{path.name}"
+
+
 def list_results(store: Path, kinds: Collection[str]) -> Iterator[StoredResult]:
     """The results of some kinds, by kind and name; links are no results, wherever they lead."""
     for kind in sorted(kinds):
@@ -63,7 +77,8 @@ def list_results(store: Path, kinds: Collection[str]) -> Iterator[StoredResult]:
             continue
         for path in sorted(folder.iterdir()):
             if path.is_dir() and not path.is_symlink():
-                yield StoredResult(path, *size_and_change(path))
+                n_bytes, changed = size_and_change(path)
+                yield StoredResult(path, n_bytes, max(changed, size_and_change(_mark(path))[1]))
 
 
 def find_unneeded(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from flytekit.core import data_persistence, local_cache
 from flytekit.models.literals import LiteralMap
 
-from galaxyloop.stored_results import UNFINISHED
+from galaxyloop.stored_results import UNFINISHED, mark_used
 from schemas.artefacts import Artefact, is_kept
 from tasks import command_line
 from tasks.cached_results import DAMAGE
@@ -93,8 +93,7 @@ def keep(directory: Path, artefact_type: type[A], digest: str, *, replace: bool 
     if replace and target.exists():
         os.replace(target, directory.parent / "replaced")
     if target.exists():
-        # It counts as new: nothing that a run of today uses is ever pruned.
-        os.utime(target)
+        mark_used(target)
     else:
         os.replace(directory, target)
     shutil.rmtree(directory.parent)
