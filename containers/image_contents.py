@@ -12,6 +12,7 @@ BUILD_TOOLS = {
     *("gcc", "g++", "cc", "c++", "clang", "ld", "as", "make", "cmake", "ninja", "nvcc"),
     *("cargo", "rustc", "go", "git", "dpkg-buildpackage"),
 }
+NO_PIP = ("opt/galaxyloop/bin", "opt/pip/bin")
 SECRETS = ("etc/pip.conf", "root/.netrc", "root/.aws", "root/.config", "root/.git", "root/tests")
 """Places where secrets and leftovers would lie."""
 SECRET_NAME = re.compile(r"(?i)secret|token|passw|_key")
@@ -49,8 +50,7 @@ def faults_of_files(root: Path) -> list[str]:
         if (root / folder).is_dir():
             there = {one.name for one in (root / folder).iterdir()}
             found += [f"build tool /{folder}/{name}" for name in sorted(there & BUILD_TOOLS)]
-    if (root / "opt/galaxyloop/bin/pip").exists():
-        found.append("pip in /opt/galaxyloop/bin")
+    found += [f"pip in /{place}" for place in NO_PIP if (root / place / "pip").exists()]
     found += [f"/{name} is there" for name in SECRETS if (root / name).exists()]
     secrets = root / "run/secrets"
     if secrets.is_dir() and any(secrets.iterdir()):

@@ -28,7 +28,8 @@ from tests.flyte.protocol.walks import SMALL, write_small_survey
 
 FROM_CLUSTER = ("FLYTE_", "AWS_", "MLFLOW_", "BATCH_JOB", "_F_")
 """How variables begin that a cluster sets; all others are the image's own."""
-NEEDED_BYTES = 20 * 2**30
+NEEDED_BYTES = 30 * 2**30
+"""An image is there four times while its largest layer is written."""
 OFFLINE = """
 import importlib, os, pkgutil, socket
 assert [name for _, name in socket.if_nameindex()] == ["lo"], socket.if_nameindex()

@@ -206,6 +206,20 @@ def checkpoint_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
+def check_digest(directory: Path, expected: str) -> None:
+    """Refuse a checkpoint whose weights or config are not those of a digest.
+
+    Raises:
+        CheckpointError: they are not, or one of the two files is missing.
+    """
+    found = checkpoint_digest(directory)
+    if found != expected:
+        raise CheckpointError(
+            f"{directory} should have the digest {expected}, but weights and config have {found}; "
+            "they were changed: fetch or register the checkpoint again"
+        )
+
+
 def _write_files(model: GalaxyEncoder, directory: Path, records: CheckpointRecords) -> None:
     """The four files of a checkpoint."""
     weights = {

@@ -64,15 +64,9 @@ def show_tree(options: argparse.Namespace) -> None:
 
 def show_provenance(options: argparse.Namespace) -> None:
     """What a footer says of the making of a catalogue, of labels or of representations."""
-    from galaxyloop.catalogue import read_catalogue_provenance
-    from galaxyloop.finetuning.footer import read_label_provenance
-    from galaxyloop.representations.table import holds_representations, read_footer
+    from galaxyloop.lineage import read_provenance
 
-    path = _local_file(options.catalogue)
-    told = read_label_provenance(path)
-    if told is None:
-        is_catalogue = not holds_representations(path)
-        told = read_catalogue_provenance(path).as_texts() if is_catalogue else read_footer(path)
+    told = read_provenance(_local_file(options.catalogue))
     for name, value in told.items():
         print(f"{name:18} {value}")
 

@@ -244,5 +244,33 @@ class MissingChunksError(GalaxyloopError, RuntimeError):
         super().__init__(message)
 
 
+class RequestError(GalaxyloopError, ValueError):
+    """What a served model is asked cannot be answered.
+
+    Attributes:
+        rows: numbers of the rows at fault, from 0; none if it is the request as a whole.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
+        """Keep the rows beside the message."""
+        self.rows = tuple(rows)
+        super().__init__(message)
+
+
 class ChangedImageError(StorageError):
     """An image is no longer the survey version's; no further attempt helps, a new version does."""
+
+
+class DifferentGalaxiesError(GalaxyloopError, ValueError):
+    """Scores of two models are not of the same held-out galaxies.
+
+    Attributes:
+        n_challenger: answered questions that only the challenger's scores have.
+        n_champion: those that only the champion's have.
+    """
+
+    def __init__(self, message: str, n_challenger: int, n_champion: int) -> None:
+        """Keep the numbers beside the message."""
+        self.n_challenger = n_challenger
+        self.n_champion = n_champion
+        super().__init__(message)

@@ -25,17 +25,19 @@ from galaxyloop.metrics import (
     evaluate_fractions,
     evaluate_predictions,
     mean_fractions,
+    mixture_log_likelihood,
     pit_values,
 )
 from galaxyloop.models import GalaxyModel
 from galaxyloop.posterior import PosteriorConfig, predict_concentrations
+from galaxyloop.promotion.scores import SCORE_FILES, HeldOutScores, make_scores
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.storage import file_digest, whole_directory
 from galaxyloop.training.data import LabelledCutouts, select_split
 
 _ARRAYS = "held_out.npz"
 _CONFIG = "metrics.json"
-_FILES = ("metrics.parquet", "calibration.parquet", _ARRAYS, "tree.json", _CONFIG)
+_FILES = ("metrics.parquet", "calibration.parquet", _ARRAYS, "tree.json", _CONFIG, *SCORE_FILES)
 _ARRAY_NAMES = (
     "id_strs",
     "fractions",
@@ -70,6 +72,8 @@ class Evaluation:
     shown: Integer[np.ndarray, " shown"]
     """Which galaxies have their concentrations kept, for figures."""
     concentrations: Float[np.ndarray, "sample shown answer"]
+    scores: HeldOutScores
+    """What the model is judged by beside others, galaxy by galaxy."""
 
     @classmethod
     def open(cls, directory: Path) -> "Evaluation":
@@ -80,6 +84,7 @@ class Evaluation:
                 config=MetricsConfig.from_json((directory / _CONFIG).read_text()),
                 metrics=pd.read_parquet(directory / "metrics.parquet"),
                 calibration=pd.read_parquet(directory / "calibration.parquet"),
+                scores=HeldOutScores.open(directory),
                 **{name: arrays[name] for name in arrays.files},
             )
 
@@ -100,7 +105,7 @@ def evaluate_checkpoint(
         model: a trained model; it runs on an accelerator if there is one.
         cutouts: of the size the model was trained on.
         votes: ``id_str`` and the tree's answers.
-        splits: ``id_str`` and ``split``.
+        splits: ``id_str``, ``split`` and ``group_id``; without it each galaxy is its own group.
         configs: of the posterior and of the metrics.
         directory: appears complete or not at all.
 
@@ -117,7 +122,8 @@ def evaluate_checkpoint(
     training = select_split(cutouts, votes, splits, model.tree, "train").labels
     with predicting(model, posterior.n_threads):
         samples = predict_concentrations(model, _images(held_out, posterior), posterior)
-        evaluation = _compare(samples, held_out, training.astype(np.int64), model.tree, config)
+        drawn = samples, held_out, _groups(held_out, splits)
+        evaluation = _compare(drawn, training.astype(np.int64), model, configs)
     with whole_directory(directory) as draft:
         _write(evaluation, draft)
     digests = {name: file_digest(directory / name) for name in _FILES}
@@ -165,16 +171,19 @@ def write_metrics(held_out: Evaluation, folds: Sequence[Evaluation], path: Path)
 
 
 def _compare(
-    samples: Float[Tensor, "sample galaxy answer"],
-    held_out: LabelledCutouts,
+    drawn: tuple[Float[Tensor, "sample galaxy answer"], LabelledCutouts, np.ndarray],
     training: Integer[np.ndarray, "training_galaxy answer"],
-    tree: DecisionTree,
-    config: MetricsConfig,
+    model: GalaxyModel,
+    configs: tuple[PosteriorConfig, MetricsConfig],
 ) -> Evaluation:
-    """Predictions of the held-out galaxies against their votes."""
+    """Predictions of the held-out galaxies, which come with their groups, against their votes."""
+    samples, held_out, groups = drawn
+    tree, config = model.tree, configs[1]
     counts = held_out.labels.astype(np.int64)
     pit = count_pit(samples, counts, tree, config)
     shown = _best_known(counts, tree)
+    id_strs = held_out.cutouts.id_strs[held_out.positions]
+    likelihood = mixture_log_likelihood(samples, counts, tree)
     return Evaluation(
         tree=tree,
         config=config,
@@ -182,14 +191,43 @@ def _compare(
             evaluate_predictions(samples, counts, training, tree, config, pit), tree
         ),
         calibration=calibration_table(pit, tree, config.levels),
-        id_strs=held_out.cutouts.id_strs[held_out.positions],
+        id_strs=id_strs,
         fractions=vote_fractions(samples, tree).mean(dim=0).numpy(),
         votes=counts,
         training_mean=mean_fractions(training, tree, config.min_votes),
         pit=pit_values(pit, tree),
         shown=shown,
         concentrations=samples[:, shown].numpy(),
+        scores=HeldOutScores(
+            table=make_scores((id_strs, groups), likelihood, pit, counts, tree),
+            tree=tree,
+            digest=_digest(held_out, groups, configs),
+            image_size_px=model.image_size_px,
+        ),
     )
+
+
+def _groups(held_out: LabelledCutouts, splits: pd.DataFrame) -> np.ndarray:
+    """The group of each held-out galaxy."""
+    names = held_out.names(np.arange(len(held_out)))
+    if "group_id" not in splits:
+        return np.array(names)
+    found = splits.astype({"id_str": str}).set_index("id_str")["group_id"]
+    return found.loc[names].astype(str).to_numpy()
+
+
+def _digest(
+    held_out: LabelledCutouts, groups: np.ndarray, configs: tuple[PosteriorConfig, MetricsConfig]
+) -> str:
+    """What two models' scores must have in common to be compared.
+
+    Galaxies with votes, pixels and groups, and how posteriors are sampled; not what only changes
+    the speed.
+    """
+    posterior, config = configs
+    settings = (posterior.n_samples, posterior.seed, posterior.n_augmentations)
+    content = [held_out.digest(), groups.tolist(), *settings, config.min_votes, config.seed]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _write(evaluation: Evaluation, directory: Path) -> None:
@@ -198,6 +236,7 @@ def _write(evaluation: Evaluation, directory: Path) -> None:
     evaluation.calibration.to_parquet(directory / "calibration.parquet", index=False)
     (directory / "tree.json").write_text(evaluation.tree.to_json())
     (directory / _CONFIG).write_text(evaluation.config.to_json())
+    evaluation.scores.write(directory)
     arrays = {name: getattr(evaluation, name) for name in _ARRAY_NAMES}
     np.savez(directory / _ARRAYS, **arrays)
 

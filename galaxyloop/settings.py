@@ -27,6 +27,7 @@ SETTINGS = {
     "finetuning": "galaxyloop.finetuning.config:FinetuneRun",
     "label_metrics": "galaxyloop.finetuning.metrics:LabelMetricsConfig",
     "posterior": "galaxyloop.posterior:PosteriorConfig",
+    "promotion": "galaxyloop.promotion:PromotionConfig",
     "metrics": "galaxyloop.metrics:MetricsConfig",
     "information": "galaxyloop.acquisition:InformationConfig",
     "products": "galaxyloop.catalogue:ProductsConfig",

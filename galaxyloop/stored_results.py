@@ -147,4 +147,5 @@ def remove_results(store: Path, results: Collection[StoredResult]) -> int:
             raise StorageError(
                 f"cannot remove {one.path}: {error}; remove it with the rights of whoever made it"
             ) from error
+        _mark(one.path).unlink(missing_ok=True)
     return sum(one.n_bytes for one in results)

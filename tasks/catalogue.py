@@ -19,7 +19,7 @@ from tasks.local_run import is_in_pod
 from tasks.opening import open_survey
 from tasks.resources import CODE_VERSIONS, CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
-CATALOGUE_CODE = 1
+CATALOGUE_CODE = 2
 """Raised when catalogues or their products come out otherwise: what stands is then made again."""
 
 
@@ -46,7 +46,8 @@ def check_catalogue(
     from galaxyloop.outputs import check_output
     from galaxyloop.publishing import find_surveys
 
-    check_output(output, must_be_remote=is_in_pod())
+    with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
     trees = []
     for checkpoint in checkpoints:
         model = load_checkpoint(checkpoint.download())
@@ -145,13 +146,25 @@ def publish_catalogue(
         place = publishing.publish_products(directory, survey.download(), output, complete)
     column = pq.read_table(directory / "changes.parquet", columns=["change"])["change"]
     changes = Counter({one["values"]: one["counts"] for one in column.value_counts().to_pylist()})
-    return _say(place, complete, missing, open_survey(survey).n_galaxies, changes)
+    told = _say(place, complete, missing, open_survey(survey).n_galaxies, changes)
+    return "\n".join((told, *_say_drift(directory)))
 
 
 @task(container_image=CPU_IMAGE, resources=TABLES)
 def tell_night(kickoff: datetime, told: str) -> str:
     """What a night's run did, with the time it was due."""
     return f"night of {kickoff.isoformat(timespec='minutes')}\n{told}"
+
+
+def _say_drift(directory: Path) -> list[str]:
+    """What of the galaxies is unlike before; nothing if nothing is."""
+    import pandas as pd
+
+    from galaxyloop.drift import describe_drift
+
+    path = directory / "drift.csv"
+    flagged = describe_drift(pd.read_csv(path)) if path.is_file() else []
+    return [f"DRIFT      {line}" for line in flagged]
 
 
 def _say(

@@ -49,7 +49,8 @@ def check_embedding(
     from galaxyloop.checkpoint import check_size, load_encoder
     from galaxyloop.outputs import check_output
 
-    check_output(output, must_be_remote=is_in_pod())
+    with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
     check_size(load_encoder(checkpoint.download()), cutouts.image_size_px)
     return manifest
 

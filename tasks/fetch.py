@@ -18,7 +18,7 @@ def fetch_cutouts(galaxies: str, service: CutoutServiceConfig, output: str) -> s
     from galaxyloop import cutout_services
     from galaxyloop.outputs import check_output
 
-    check_output(output, must_be_remote=is_in_pod())
     with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
         positions = cutout_services.read_positions(galaxies, service)
         return cutout_services.fetch_cutouts(positions, service, output).manifest

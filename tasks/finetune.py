@@ -96,9 +96,9 @@ def check_finetuning(
     from galaxyloop.finetuning.labels import read_labels
     from galaxyloop.outputs import check_output
 
-    check_output(output, must_be_remote=is_in_pod())
     check_inputs(run, fetched_start(start), cutouts.image_size_px)
     with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
         told = read_labels(labels or manifest, label_checks).told
     logger.info("%s", told)
     return manifest, labels or manifest
@@ -241,7 +241,8 @@ def check_predicting(
     from galaxyloop.finetuning.checks import check_model
     from galaxyloop.outputs import check_output
 
-    check_output(output, must_be_remote=is_in_pod())
+    with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
     check_model(fetched(checkpoint), cutouts.image_size_px)
     return manifest
 

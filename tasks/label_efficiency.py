@@ -59,7 +59,8 @@ def check_study(
     from galaxyloop.finetuning.labels import read_labels
     from galaxyloop.outputs import check_output
 
-    check_output(output, must_be_remote=is_in_pod())
+    with retrying_storage():
+        check_output(output, must_be_remote=is_in_pod())
     label_sets = LABEL_SETS if further_votes else LABEL_SETS[:1]
     for arm in study.arms:
         if arm.label_set and arm.label_set not in label_sets:

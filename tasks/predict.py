@@ -1,6 +1,8 @@
 """Predictions of shards, and the catalogue they make."""
 
 import io
+import logging
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,8 @@ from flytekit import task
 
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.catalogue import ProductsConfig
+from galaxyloop.drift import DriftConfig
+from galaxyloop.errors import StorageError
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.surveys.missing import MissingChunk
 from schemas.artefacts import (
@@ -36,7 +40,11 @@ from tasks.resources import (
     retrying_storage,
 )
 
+logger = logging.getLogger("galaxyloop")
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from galaxyloop.catalogue import CatalogueProvenance
 
 
@@ -129,6 +137,8 @@ def build_catalogue(
     products: ProductsConfig = ProductsConfig(),
     metrics: str = "",
     before: str = "",
+    reference: str = "",
+    drift: DriftConfig = DriftConfig(),
 ) -> Catalogue:
     """Put the predictions together, and make from them what astronomers read and open.
 
@@ -145,6 +155,8 @@ def build_catalogue(
         products: what to make besides.
         metrics: the first model's, from ``fetch_metrics``.
         before: address of the survey version of the catalogue before; empty without one.
+        reference: the first model's predictions to compare with, from ``fetch_reference``.
+        drift: from when on a difference to these, or to the catalogue before, is flagged.
     """
     import pandas as pd
 
@@ -179,9 +191,37 @@ def build_catalogue(
         tabulate_missing(version, missing).to_parquet(directory / "missing.parquet", index=False)
     table = pd.read_json(io.StringIO(metrics), orient="records") if metrics else None
     known = changes if former else None
-    facts = catalogue.CatalogueFacts(version, summary, rejected, known, table)
+    compared = _measure_drift(path, checkpoints[0], reference, before, drift)
+    facts = catalogue.CatalogueFacts(version, summary, rejected, known, compared, table)
     catalogue.write_products(path, tree, products, directory, facts)
     return keep(directory, CatalogueDirectory, file_digest(path))
+
+
+def _measure_drift(
+    path: Path, checkpoint: Checkpoint, reference: str, before: str, config: DriftConfig
+) -> "pd.DataFrame":
+    """How unlike the model's held-out galaxies, and the catalogue before, the new one is.
+
+    A catalogue before that is gone or damaged holds up none.
+    """
+    import pyarrow as pa
+
+    from galaxyloop.checkpoint import load_checkpoint
+    from galaxyloop.drift import DriftReference, measure_drift
+    from galaxyloop.publishing import fetch, find_last_catalogue
+
+    known = DriftReference.from_json(reference) if reference else None
+    model = load_checkpoint(checkpoint.download())
+    settings = (model.tree, known, model.reference.share_beyond)
+    with retrying_storage():
+        place = find_last_catalogue(before) if before else ""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            last = fetch(place, Path(scratch) / "last.parquet") if place else None
+            return measure_drift(path, *settings, last, config)
+        except (OSError, StorageError, pa.ArrowException) as error:
+            logger.warning("not compared with the catalogue before, %s: %s", place, error)
+            return measure_drift(path, *settings, None, config)
 
 
 def _provenance(

@@ -67,10 +67,14 @@ def publish(
     acquisition: Acquisition,
     report: Report,
     model: ModelVersion,
+    promoted: str,
     evaluation: Evaluation,
     folds: list[Evaluation],
 ) -> str:
-    """Put a round's results where they were asked for; says how to look at them."""
+    """Put a round's results where they were asked for; says how to look at them.
+
+    ``promoted`` is what came of the model's promotion.
+    """
     from galaxyloop.evaluation import Evaluation as HeldOut
     from galaxyloop.evaluation import write_metrics
     from galaxyloop.storage import publish_file
@@ -87,10 +91,10 @@ def publish(
             name: publish_file(path, f"{output.rstrip('/')}/{path.name}")
             for name, path in files.items()
         }
-    return _say(placed, model)
+    return _say(placed, model, promoted)
 
 
-def _say(placed: dict[str, str], model: ModelVersion) -> str:
+def _say(placed: dict[str, str], model: ModelVersion, promoted: str) -> str:
     """Where things are and how to look at them."""
     programs = Path(sys.executable).parent
     registry = model.registry
@@ -103,6 +107,7 @@ def _say(placed: dict[str, str], model: ModelVersion) -> str:
             f"report      {placed['report']}",
             f"metrics     {placed['metrics']}",
             f"model       {model.name} version {model.version}",
+            f"promotion   {promoted}",
             "To look: open the report in a browser; then",
             f"  {_short(programs)}/galaxyloop provenance {placed['catalogue']}",
             f"  {registry}",

@@ -67,17 +67,17 @@ RETRIES = 3
 
 CODE_VERSIONS = {
     "cut_out_chunk": "4",
-    "pretrain_supervised": "5",
-    "pretrain_byol": "3",
-    "pretrain_hybrid": "4",
-    "evaluate": "5",
+    "pretrain_supervised": "6",
+    "pretrain_byol": "4",
+    "pretrain_hybrid": "5",
+    "evaluate": "6",
     "predict_shard": "4",
-    "finetune": "4",
+    "finetune": "5",
     "evaluate_finetuned": "4",
     "predict_labels": "4",
     "represent_shard": "3",
     "join_representations": "1",
-    "make_random_encoder": "2",
+    "make_random_encoder": "3",
     "run_cells": "4",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""

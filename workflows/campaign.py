@@ -6,6 +6,7 @@ from galaxyloop.acquisition import AcquisitionConfig, InformationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.promotion import PromotionConfig
 from galaxyloop.splits import SplitConfig
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.training.config import SupervisedRun
@@ -22,6 +23,7 @@ from tasks.votes import hold_out_fold, read_votes, split_galaxies
 from workflows.ingest import ingest_survey
 from workflows.predict import predict_shards
 from workflows.pretrain import train_and_evaluate
+from workflows.promotion import promote_if_better
 
 
 @dynamic(container_image=CPU_IMAGE, resources=WIRING)
@@ -69,13 +71,15 @@ def campaign_round(
     information: InformationConfig = InformationConfig(),
     acquisition: AcquisitionConfig = AcquisitionConfig(),
     previous: str = "",
+    promotion: PromotionConfig = PromotionConfig(),
 ) -> str:
-    """Play one round: ingest, train, evaluate, register, build the catalogue, rank, report.
+    """Play one round: ingest, train, evaluate, promote, build the catalogue, rank, report.
 
     Args:
         manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         votes: published vote tables, each with its campaign.
-        model_name: name in the model registry; the new version becomes its champion.
+        model_name: name in the model registry; the new version becomes its champion if it is
+            better than the present one.
         output: folder or address that receives catalogue, acquisition list, report and metrics.
         n_folds: rounds of cross-validation (at most split.n_folds); 0 for none.
         ingest: how the manifest is read and cut into chunks.
@@ -88,6 +92,7 @@ def campaign_round(
         information: volunteers expected, for the information each galaxy would give.
         acquisition: how galaxies are ranked for volunteers.
         previous: directory of the survey version this one grows from; empty for a new survey.
+        promotion: how sure one must be that the new version is better than the champion.
     """
     check_round(
         votes=votes,
@@ -122,7 +127,18 @@ def campaign_round(
         posterior=posterior,
         metrics=metrics,
     )
-    model = register_model(run_id=run_id, name=model_name, alias="champion")
+    model = register_model(run_id=run_id, name=model_name, alias="challenger")
+    promoted = promote_if_better(
+        model=model,
+        evaluation=evaluation,
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+        promotion=promotion,
+    )
     predicted, reasons = predict_shards(
         checkpoints=[checkpoint], shards=shards, posterior=posterior, information=information
     )
@@ -163,6 +179,7 @@ def campaign_round(
         acquisition=ranked,
         report=report,
         model=model,
+        promoted=promoted,
         evaluation=evaluation,
         folds=folds,
     )

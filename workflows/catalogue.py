@@ -7,6 +7,7 @@ from flytekit import dynamic, workflow
 from galaxyloop.acquisition import InformationConfig
 from galaxyloop.catalogue import ProductsConfig
 from galaxyloop.cutouts import CutoutConfig
+from galaxyloop.drift import DriftConfig
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.publishing import CatalogueRecord
 from galaxyloop.surveys import IngestConfig
@@ -15,7 +16,7 @@ from schemas.model_version import ModelVersion
 from tasks import predict
 from tasks.catalogue import begin_catalogue, check_catalogue, publish_catalogue, tell_night
 from tasks.ingest import check_cutouts, list_chunks, read_survey
-from tasks.registry import fetch_metrics, resolve_models
+from tasks.registry import fetch_metrics, fetch_reference, log_drift, resolve_models
 from tasks.resources import CPU_IMAGE, WIRING
 from tasks.verify import fetch_published, verify_published
 from workflows.ingest import cut_out_chunks
@@ -37,6 +38,7 @@ def make_catalogue(
     posterior: PosteriorConfig,
     information: InformationConfig,
     products: ProductsConfig,
+    drift: DriftConfig,
     allow_missing: bool,
 ) -> str:
     """Cut out and predict what was not before, and publish the catalogue; nothing if one stands."""
@@ -72,7 +74,10 @@ def make_catalogue(
         rejected=rejected,
         metrics=fetch_metrics(model=models[0]),
         before=before,
+        reference=fetch_reference(model=models[0]),
+        drift=drift,
     )
+    log_drift(model=models[0], survey=survey, catalogue=catalogue)
     told: str = publish_catalogue(
         output=output, catalogue=catalogue, survey=survey, missing=missing, record=record
     )
@@ -90,6 +95,7 @@ def build_catalogue(
     posterior: PosteriorConfig = PosteriorConfig(),
     information: InformationConfig = InformationConfig(),
     products: ProductsConfig = ProductsConfig(),
+    drift: DriftConfig = DriftConfig(),
     previous: str = "",
     allow_missing: bool = False,
 ) -> str:
@@ -105,6 +111,7 @@ def build_catalogue(
         posterior: dropout samples, augmentations and intervals.
         information: volunteers expected, for the information each galaxy would give.
         products: what is made besides, for astronomers' tools: friendly catalogue, FITS, HATS.
+        drift: from when on galaxies unlike the model's, or the last catalogue's, are flagged.
         previous: directory of the survey version this one grows from, and is compared with; empty
             for what lies at the output, if there is something.
         allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
@@ -142,6 +149,7 @@ def build_catalogue(
         posterior=posterior,
         information=information,
         products=products,
+        drift=drift,
         allow_missing=allow_missing,
     )
     return told
@@ -159,6 +167,7 @@ def nightly_catalogue(
     posterior: PosteriorConfig = PosteriorConfig(),
     information: InformationConfig = InformationConfig(),
     products: ProductsConfig = ProductsConfig(),
+    drift: DriftConfig = DriftConfig(),
     allow_missing: bool = False,
 ) -> str:
     """As ``build_catalogue``, for a schedule: grows from what stands at the output.
@@ -174,6 +183,7 @@ def nightly_catalogue(
         posterior: dropout samples, augmentations and intervals.
         information: volunteers expected, for the information each galaxy would give.
         products: what is made besides, for astronomers' tools: friendly catalogue, FITS, HATS.
+        drift: from when on galaxies unlike the model's, or the last catalogue's, are flagged.
         allow_missing: make a partial catalogue if a chunk fails, which says what is missing.
     """
     told = build_catalogue(
@@ -186,6 +196,7 @@ def nightly_catalogue(
         posterior=posterior,
         information=information,
         products=products,
+        drift=drift,
         allow_missing=allow_missing,
     )
     night: str = tell_night(kickoff=kickoff, told=told)

@@ -118,7 +118,12 @@ def finetune_and_register(
     )
     final = choose_final(checkpoints=checkpoints)
     run_id = log_finetuning(
-        checkpoint=final, evaluation=evaluation, survey=survey, labels=table, purpose="finetuning"
+        checkpoint=final,
+        evaluation=evaluation,
+        survey=survey,
+        shards=shards,
+        labels=table,
+        purpose="finetuning",
     )
     model = register_model(run_id=run_id, name=model_name, alias=alias)
     summary: str = publish_finetuned(

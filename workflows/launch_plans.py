@@ -80,7 +80,9 @@ def every_week(survey: str, at: str, ingest: IngestConfig) -> LaunchPlan:
 def every_week_trained(
     survey: str, at: str, ingest: IngestConfig, cutouts: CutoutConfig, campaign: str
 ) -> LaunchPlan:
-    """The plan that trains a challenger on Saturdays; without new votes or images it does nothing.
+    """The plan that trains a challenger on Saturdays, and promotes it if it is better.
+
+    Without new votes or images it does nothing.
 
     Args:
         survey: name of its folder; its votes are ``votes.parquet`` there.

@@ -5,6 +5,7 @@ from flytekit import workflow
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
+from galaxyloop.promotion import PromotionConfig
 from galaxyloop.splits import SplitConfig
 from galaxyloop.surveys import IngestConfig
 from galaxyloop.training.config import ByolRun, HybridRun, SupervisedRun
@@ -17,6 +18,7 @@ from tasks.evaluate import evaluate
 from tasks.registry import log_pretraining, log_training, register_model, resolve_start
 from tasks.votes import read_votes, split_galaxies, split_images
 from workflows.ingest import ingest_survey
+from workflows.promotion import promote_if_better
 
 
 @workflow
@@ -57,7 +59,12 @@ def train_and_evaluate(
         metrics=metrics,
     )
     run_id = log_training(
-        checkpoint=checkpoint, evaluation=evaluation, survey=survey, votes=votes, purpose=purpose
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        survey=survey,
+        shards=shards,
+        votes=votes,
+        purpose=purpose,
     )
     return checkpoint, evaluation, run_id
 
@@ -76,14 +83,16 @@ def pretrain_supervised(
     posterior: PosteriorConfig = PosteriorConfig(),
     metrics: MetricsConfig = MetricsConfig(),
     previous: str = "",
+    promotion: PromotionConfig = PromotionConfig(),
 ) -> ModelVersion:
-    """Train an encoder on volunteers' votes, evaluate it, and register it.
+    """Train an encoder on volunteers' votes, evaluate it, register and promote it.
 
     Args:
         manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         votes: published vote tables, each with its campaign.
         model_name: name in the model registry.
-        alias: alias given to the new version.
+        alias: alias given to the new version; the champion it becomes if it is better than the
+            present one.
         ingest: how the manifest is read and cut into chunks.
         cutouts: how images become cutouts.
         vote_checks: how much disorder a vote table may have.
@@ -92,13 +101,14 @@ def pretrain_supervised(
         posterior: dropout samples and intervals.
         metrics: how held-out predictions are judged.
         previous: directory of the survey version this one grows from; empty for a new survey.
+        promotion: how sure one must be that the new version is better than the champion.
     """
     survey, shards = ingest_survey(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
     )
     table = read_votes(sources=votes, checks=vote_checks)
     splits = split_galaxies(survey=survey, votes=table, config=split)
-    _, _, run_id = train_and_evaluate(
+    _, evaluation, run_id = train_and_evaluate(
         survey=survey,
         shards=shards,
         votes=table,
@@ -109,6 +119,17 @@ def pretrain_supervised(
         purpose="pretraining",
     )
     model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
+    promote_if_better(
+        model=model,
+        evaluation=evaluation,
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+        promotion=promotion,
+    )
     return model
 
 
@@ -150,7 +171,9 @@ def pretrain_byol(
         run=run,
         start=resolve_start(start=start),
     )
-    run_id = log_pretraining(checkpoint=checkpoint, survey=survey, purpose="pretraining")
+    run_id = log_pretraining(
+        checkpoint=checkpoint, survey=survey, shards=shards, purpose="pretraining"
+    )
     model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
     return model
 
@@ -170,14 +193,16 @@ def pretrain_hybrid(
     metrics: MetricsConfig = MetricsConfig(),
     start: str = "",
     previous: str = "",
+    promotion: PromotionConfig = PromotionConfig(),
 ) -> ModelVersion:
-    """Train an encoder on all images and on the votes of some, evaluate it, and register it.
+    """Train an encoder on all images and the votes of some, evaluate it, register and promote it.
 
     Args:
         manifest: table with id_str and image_uri (csv, Parquet, FITS, VOTable; path or address).
         votes: published vote tables, each with its campaign.
         model_name: name in the model registry.
-        alias: alias given to the new version.
+        alias: alias given to the new version; the champion it becomes if it is better than the
+            present one.
         ingest: how the manifest is read and cut into chunks.
         cutouts: how images become cutouts.
         vote_checks: how much disorder a vote table may have.
@@ -188,6 +213,7 @@ def pretrain_hybrid(
         start: folder or registered model (name@alias, name/version) whose encoder is trained
             further; empty for first weights.
         previous: directory of the survey version this one grows from; empty for a new survey.
+        promotion: how sure one must be that the new version is better than the champion.
     """
     survey, shards = ingest_survey(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
@@ -219,8 +245,20 @@ def pretrain_hybrid(
         checkpoint=checkpoint,
         evaluation=evaluation,
         survey=survey,
+        shards=shards,
         votes=table,
         purpose="pretraining",
     )
     model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
+    promote_if_better(
+        model=model,
+        evaluation=evaluation,
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        metrics=metrics,
+        promotion=promotion,
+    )
     return model

@@ -1,6 +1,6 @@
 """The data card of a catalogue: what it is, what went in, and where not to trust it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from galaxyloop.catalogue.columns import MIN_ASKED
 from galaxyloop.catalogue.provenance import read_catalogue_provenance
 from galaxyloop.catalogue.writing import CatalogueSummary
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.drift import describe_drift
 from galaxyloop.flags import FLAG_MEANINGS, FLAGS
+from galaxyloop.markdown import markdown_number, markdown_table
 from galaxyloop.predictions import read_batches
 from galaxyloop.surveys import SurveyVersion
 
@@ -41,6 +43,8 @@ class CatalogueFacts:
     """Living galaxies without a cutout, by reason."""
     changes: Mapping[str, int] | None = None
     """What ``write_changes`` counted; None if there was no catalogue before."""
+    drift: pd.DataFrame | None = None
+    """What ``measure_drift`` found; None if there was nothing to compare with."""
     metrics: pd.DataFrame | None = None
     """The first model's metrics on held-out galaxies (``question, metric, value, low, high,
     n_galaxies``); None if they are not at hand."""
@@ -62,6 +66,7 @@ def write_card(catalogue: Path, tree: DecisionTree, facts: CatalogueFacts, path:
         ("## Catalogue", _rows(facts, counts)),
         ("## Model", _model(catalogue)),
         ("## How good the model is", _metrics(catalogue, facts.metrics)),
+        ("## Drift", _drift(facts.drift)),
         ("## Questions", _questions(counts)),
         ("## Flags", _flags(counts)),
         ("## Known limits", [f"- {limit}" for limit in _LIMITS]),
@@ -166,8 +171,8 @@ def _metrics(catalogue: Path, metrics: pd.DataFrame | None) -> Sequence[str]:
         (
             str(row.question),
             str(row.metric),
-            _number(row.value),
-            f"{_number(row.low)} to {_number(row.high)}",
+            markdown_number(row.value),
+            f"{markdown_number(row.low)} to {markdown_number(row.high)}",
             f"{row.n_galaxies:,}",
         )
         for row in metrics.itertuples()
@@ -177,13 +182,34 @@ def _metrics(catalogue: Path, metrics: pd.DataFrame | None) -> Sequence[str]:
     if told.members:
         whose += " alone (the ensemble as a whole was not judged)"
     names = ("question", "metric", "value", "interval", "galaxies")
-    return [f"Of {whose}, on galaxies held out from its training.", "", *_table(names, rows)]
+    return [
+        f"Of {whose}, on galaxies held out from its training.",
+        "",
+        *markdown_table(names, rows),
+    ]
+
+
+def _drift(drift: pd.DataFrame | None) -> list[str]:
+    """Whether galaxies are like those before."""
+    if drift is None or drift.empty:
+        return ["Not measured: neither the model's held-out galaxies nor a catalogue before."]
+    compared = drift.groupby("against", sort=False).agg(
+        n_quantities=("quantity", "size"), n_flagged=("is_flagged", "sum"), largest=("value", "max")
+    )
+    rows = (
+        (str(against), f"{row.n_quantities}", f"{row.n_flagged}", markdown_number(row.largest))
+        for against, row in zip(compared.index, compared.itertuples(), strict=True)
+    )
+    names = ("against", "quantities compared", "flagged", "largest value")
+    flagged = describe_drift(drift)
+    told = [f"- **drift**: {line}" for line in flagged] or ["- nothing is flagged"]
+    return [*markdown_table(names, rows), "", *told, "- every comparison is in drift.csv"]
 
 
 def _questions(counts: _Counts) -> list[str]:
     """How many galaxies each question is asked of."""
     rows = ((name, f"{n:,}") for name, n in counts.n_asked.items())
-    return _table(("question", "galaxies of which at least half would be asked"), rows)
+    return markdown_table(("question", "galaxies of which at least half would be asked"), rows)
 
 
 def _flags(counts: _Counts) -> list[str]:
@@ -192,7 +218,7 @@ def _flags(counts: _Counts) -> list[str]:
         (name, str(bit), f"{counts.flagged[name]:,}", FLAG_MEANINGS[name])
         for name, bit in FLAGS.items()
     )
-    lines = _table(("flag", "bit", "galaxies", "meaning"), rows)
+    lines = markdown_table(("flag", "bit", "galaxies", "meaning"), rows)
     told = f"{counts.n_flagged:,} galaxies raise at least one."
     if counts.n_without_distance:
         told += (
@@ -201,14 +227,3 @@ def _flags(counts: _Counts) -> list[str]:
             "out_of_distribution."
         )
     return [*lines, "", told]
-
-
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
-    lines = [names, ["---"] * len(names), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _number(value: object) -> str:
-    """Three digits; a dash for what could not be measured."""
-    return f"{value:.3g}" if isinstance(value, float) and np.isfinite(value) else "-"

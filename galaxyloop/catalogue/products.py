@@ -14,9 +14,11 @@ from galaxyloop.catalogue.friendly import write_friendly_catalogue
 from galaxyloop.catalogue.provenance import is_friendly_catalogue, read_catalogue_tree
 from galaxyloop.config import StrictConfig
 from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.plots.drift import save_drift
 
 COLUMNS = "columns.csv"
 CARD = "card.md"
+DRIFT, DRIFT_FIGURE = "drift.csv", "drift.png"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def write_products(
 ) -> list[Path]:
     """Make from a catalogue what astronomers read and open.
 
-    Always ``columns.csv`` and ``card.md``; if asked for ``catalogue_friendly.parquet`` and both
+    Always ``columns.csv`` and ``card.md``; ``drift.csv`` and ``drift.png`` if there was something
+    to compare with; if asked for ``catalogue_friendly.parquet`` and both
     catalogues in further formats, such as ``catalogue.fits`` and ``catalogue_friendly_hats``.
 
     Args:
@@ -77,6 +80,10 @@ def write_products(
         ConfigError: the package that HATS needs is not installed.
     """
     written = [directory / COLUMNS, directory / CARD]
+    if facts.drift is not None and not facts.drift.empty:
+        written += [directory / DRIFT, directory / DRIFT_FIGURE]
+        facts.drift.to_csv(written[2], index=False)
+        save_drift(facts.drift, written[3])
     write_column_descriptions(tree, written[0])
     write_card(catalogue, tree, facts, written[1])
     catalogues = [catalogue]

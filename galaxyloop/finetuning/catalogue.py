@@ -28,7 +28,7 @@ def predict_label_shard(model: LabelModel, shard: CutoutShard, path: Path) -> in
     check_size(model, shard.summary.image_size_px)
     predicted = predict_labels(model, shard.images)
     table = shard.index[["id_str", *_POSITION, "image_digest"]].reset_index(drop=True)
-    table = table.assign(**_columns(predicted, model.target))
+    table = table.assign(**label_columns(predicted, model.target))
     table.to_parquet(path, index=False)
     return len(table)
 
@@ -60,7 +60,7 @@ def join_label_predictions(
     return len(table)
 
 
-def _columns(predicted: Predicted, target: Target) -> dict[str, np.ndarray]:
+def label_columns(predicted: Predicted, target: Target) -> dict[str, np.ndarray]:
     """Predictions by column."""
     if not target.is_classification:
         return {"prediction": predicted}

@@ -32,7 +32,12 @@ from galaxyloop.objectives.objective import Objective
 from galaxyloop.objectives.votes import VotesObjectiveConfig
 from galaxyloop.processes import once
 from galaxyloop.storage import file_digest
-from galaxyloop.training.data import Cutouts, LabelledCutouts, check_campaigns
+from galaxyloop.training.data import (
+    Cutouts,
+    LabelledCutouts,
+    check_campaigns,
+    describe_cutouts,
+)
 from galaxyloop.training.pretraining import PretrainingOptions
 from galaxyloop.training.reference import add_reference
 from galaxyloop.training.running import fingerprint, prepared, run_objective
@@ -233,6 +238,7 @@ def _describe_data(
         "n_validation": len(validation),
         "train_digest": train.digest(),
         "validation_digest": validation.digest(),
+        "cutouts": describe_cutouts(train.cutouts),
     }
     if isinstance(target, Target) and target.is_classification:
         counts = np.bincount(train.labels[:, 0].astype(np.int64), minlength=len(target.classes))

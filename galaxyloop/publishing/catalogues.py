@@ -152,6 +152,21 @@ def find_missing_chunks(survey: str) -> list[str]:
     return record.missing_chunks
 
 
+def find_last_catalogue(survey: str) -> str:
+    """The address of the finished catalogue of a survey version beside it; empty without one.
+
+    Raises:
+        StorageError: the place cannot be read now.
+    """
+    output = survey.rstrip("/").rpartition("/")[0] or "."
+    found = read_publication(output)
+    record = found.catalogue
+    if not found.is_finished or record is None:
+        return ""
+    is_its_own = survey_place(output, record.survey_digest) == survey.rstrip("/")
+    return join(output, CATALOGUE) if is_its_own else ""
+
+
 def survey_place(output: str, digest: str) -> str:
     """The address of a survey version beside a catalogue."""
     return join(output, f"survey-{digest[:12]}")

@@ -1,12 +1,13 @@
 """What training reads: cutouts and labels, batch by batch, in an order fixed by seed and epoch."""
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,13 @@ class Cutouts(Protocol):
 
     def read(self, positions: np.ndarray) -> np.ndarray:
         """The cutouts at these positions, uint8 ``[galaxy, y, x, band]``."""
+
+
+def describe_cutouts(cutouts: Cutouts) -> dict[str, Any]:
+    """The settings that all cutouts were made with; empty if they differ or are not known."""
+    shards = getattr(cutouts, "shards", ())
+    settings = {json.dumps(shard.summary.config, sort_keys=True) for shard in shards}
+    return dict(json.loads(settings.pop())) if len(settings) == 1 else {}
 
 
 class Batch(NamedTuple):

@@ -17,6 +17,7 @@ from galaxyloop.training.data import (
     LabelledCutouts,
     TrainingGalaxies,
     check_campaigns,
+    describe_cutouts,
     select_images,
     select_split,
     select_with_votes,
@@ -177,12 +178,13 @@ def _describe_data(
     train: TrainingGalaxies, validation: LabelledCutouts, start: Path | None
 ) -> dict[str, Any]:
     """Numbers and digests of what is trained on, and of nothing else."""
-    told = {
+    told: dict[str, Any] = {
         "n_train": len(train),
         "n_validation": len(validation),
         "n_labelled": int(train.labels.any(axis=1).sum()),
         "train_digest": train.digest(),
         "validation_digest": validation.digest(),
+        "cutouts": describe_cutouts(validation.cutouts),
     }
     if start is not None:
         told["start_digest"] = checkpoint_digest(start)

@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,7 @@ def open_client() -> "MlflowClient":
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     # Without this MLflow asks a silent server for more than four minutes, each time.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow.set_tracking_uri(uri)
     client = MlflowClient(uri)
     with retrying_storage():
@@ -47,21 +50,46 @@ def open_client() -> "MlflowClient":
 
 def _check_answer(client: "MlflowClient") -> None:
     """Refuse a registry that does not answer, or not to us."""
-    from mlflow.exceptions import MlflowException, RestException
+    with telling_failures(client):
+        client.search_registered_models(max_results=1)
+
+
+@contextmanager
+def telling_failures(client: "MlflowClient") -> Iterator[None]:
+    """Tell what the registry answers to a person, and what may pass to a cluster.
+
+    MLflow itself has tried again after answers of 5xx and time-outs before it fails. Errors are
+    told without their causes, which repeat the address with its password.
+
+    Raises:
+        RegistryError: the registry refuses.
+        StorageError: it failed, or does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
     try:
-        client.search_registered_models(max_results=1)
-    except MlflowException as error:
+        yield
+    except (MlflowException, RequestException) as error:
         told = _in_a_line(error)
-        if isinstance(error, RestException) or re.search(r"error code 4\d\d", told):
+        status = _status(error)
+        if status < 500 or re.search(r"error code 4\d\d", told):
             raise RegistryError(
                 f"the model registry {address_of(client)} refuses: {told}; check "
                 "MLFLOW_TRACKING_URI and the credentials for it"
-            ) from error
+            ) from None
         raise StorageError(
             f"the model registry {address_of(client)} does not answer: {told}; start it, or set "
             "MLFLOW_TRACKING_URI to where it is"
-        ) from error
+        ) from None
+
+
+def _status(error: Any) -> int:  # noqa: ANN401 - of mlflow or requests, which are untyped
+    """The status of an answer; 500 where there was none."""
+    if hasattr(error, "get_http_status_code"):
+        return int(error.get_http_status_code())
+    answer = getattr(error, "response", None)
+    return 500 if answer is None else int(answer.status_code)
 
 
 def _in_a_line(error: Exception) -> str:
@@ -74,9 +102,14 @@ def address_of(client: "MlflowClient") -> str:
     return without_password(str(client.tracking_uri))
 
 
-def without_password(uri: str) -> str:
-    """An address without user name and password."""
-    return re.sub(r"//[^/@]*@", "//", uri)
+def without_password(text: str) -> str:
+    """An address, or a message with one, without user name and password.
+
+    A password that was not escaped may hold any character: all goes up to the last ``@``. Files
+    have none.
+    """
+    hidden = re.sub(r"(?<!sqlite)(?<!file)://\S*@", "://", text)
+    return re.sub(r"(?i)\b(password=)[^&\s]*", r"\1***", hidden)
 
 
 def note_registry(uri: str) -> None:
@@ -89,6 +122,18 @@ def note_registry(uri: str) -> None:
         notes.parent.mkdir(parents=True, exist_ok=True)
         with notes.open("a") as file:
             file.write(f"{address}\n")
+
+
+@contextmanager
+def unless_there() -> Iterator[None]:
+    """Make what may be there by now: of another writer, or of a request whose answer was lost."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
 
 
 def experiment_id(client: "MlflowClient") -> str:
@@ -104,24 +149,28 @@ def experiment_id(client: "MlflowClient") -> str:
         first = client.get_experiment_by_name(name)
         if first is not None and first.artifact_location != place:
             name = f"{EXPERIMENT} in {database.parent}"
-    experiment = client.get_experiment_by_name(name)
-    if experiment is not None:
-        return str(experiment.experiment_id)
-    return str(client.create_experiment(name, artifact_location=place))
+    if client.get_experiment_by_name(name) is None:
+        with unless_there():
+            client.create_experiment(name, artifact_location=place)
+    experiment: Any = client.get_experiment_by_name(name)
+    return str(experiment.experiment_id)
 
 
 def look_up(client: "MlflowClient", model: str) -> Any:  # noqa: ANN401 - mlflow is untyped
     """The registry's entry for ``name@alias`` or ``name/version``."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        if "@" in model:
-            return client.get_model_version_by_alias(*model.split("@", 1))
-        if "/" in model:
-            return client.get_model_version(*model.split("/", 1))
-    except MlflowException as error:
-        known = ", ".join(found.name for found in client.search_registered_models()) or "none"
-        raise RegistryError(
-            f"there is no model '{model}' in {client.tracking_uri}; registered models: {known}"
-        ) from error
+    with telling_failures(client):
+        try:
+            if "@" in model:
+                return client.get_model_version_by_alias(*model.split("@", 1))
+            if "/" in model:
+                return client.get_model_version(*model.split("/", 1))
+        except MlflowException as error:
+            if _status(error) >= 500:
+                raise
+            known = ", ".join(found.name for found in client.search_registered_models()) or "none"
+            raise RegistryError(
+                f"there is no model '{model}' in {address_of(client)}; registered models: {known}"
+            ) from None
     raise RegistryError(f"name a model as name@alias or name/version, got '{model}'")

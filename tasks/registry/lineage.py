@@ -27,7 +27,7 @@ def digests_in_lineages(store: Path) -> set[str]:
 def _registries(store: Path) -> list[str]:
     """Addresses, the one of the environment with its password."""
     notes = store / REGISTRIES
-    noted = notes.read_text().split() if notes.exists() else []
+    noted = notes.read_text().splitlines() if notes.exists() else []
     now = os.environ.get("MLFLOW_TRACKING_URI", "")
     uris = [uri for uri in noted if uri != without_password(now)]
     uris += [now] if now else []
@@ -43,6 +43,7 @@ def _digests(uri: str) -> Iterator[str]:
     """The digests that one registry names."""
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         for tags in _tags(MlflowClient(uri)):
@@ -51,7 +52,7 @@ def _digests(uri: str) -> Iterator[str]:
                 for name, digest in tags.items()
                 if name.startswith("galaxyloop.") and name.endswith("_digest")
             )
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise RegistryError(
             f"the registry {without_password(uri)} does not say what its models were made of: "
             f"{' '.join(str(error).split())[:300]}; start it, or take its line out of "

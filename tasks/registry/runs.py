@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from flytekit import task
 
 from schemas.artefacts import (
     Checkpoint,
+    CutoutShard,
     Evaluation,
     LabelEvaluation,
     LabelTable,
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 
 DIGEST_TAG = "galaxyloop.checkpoint_digest"
 EVALUATION_TAG = "galaxyloop.evaluation_digest"
+INPUTS = "inputs.json"
+"""A run's file of the digests that are too many for tags: of the shards it read."""
 _NO_CURVES = ["epoch", "step", "seconds", "n_images"]
 """Columns of the log that say where a row belongs."""
+_METRIC_PARTS = ("question", "model", "metric", "class")
 
 
 @task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
@@ -36,6 +41,7 @@ def log_training(
     checkpoint: Checkpoint,
     evaluation: Evaluation,
     survey: SurveyVersion,
+    shards: list[CutoutShard],
     votes: VoteTable,
     purpose: str,
 ) -> str:
@@ -48,14 +54,16 @@ def log_training(
             **digests,
             "galaxyloop.survey_digest": survey.digest,
             "galaxyloop.votes_digest": votes.digest,
-            **_circumstances(purpose),
+            **circumstances(purpose),
         }
-        run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
+        run = _log_training(client, checkpoint.download(), evaluation.download(), tags, shards)
     return str(run.info.run_id)
 
 
 @task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
-def log_pretraining(checkpoint: Checkpoint, survey: SurveyVersion, purpose: str) -> str:
+def log_pretraining(
+    checkpoint: Checkpoint, survey: SurveyVersion, shards: list[CutoutShard], purpose: str
+) -> str:
     """Log a training that answers no questions, so has no evaluation. The run's id."""
     client = open_client()
     digests = {DIGEST_TAG: checkpoint.digest}
@@ -64,9 +72,9 @@ def log_pretraining(checkpoint: Checkpoint, survey: SurveyVersion, purpose: str)
         tags = {
             **digests,
             "galaxyloop.survey_digest": survey.digest,
-            **_circumstances(purpose),
+            **circumstances(purpose),
         }
-        run = _log_training(client, checkpoint.download(), None, tags)
+        run = _log_training(client, checkpoint.download(), None, tags, shards)
     return str(run.info.run_id)
 
 
@@ -75,6 +83,7 @@ def log_finetuning(
     checkpoint: Checkpoint,
     evaluation: LabelEvaluation,
     survey: SurveyVersion,
+    shards: list[CutoutShard],
     labels: LabelTable,
     purpose: str,
 ) -> str:
@@ -87,9 +96,9 @@ def log_finetuning(
             **digests,
             "galaxyloop.survey_digest": survey.digest,
             "galaxyloop.labels_digest": labels.digest,
-            **_circumstances(purpose),
+            **circumstances(purpose),
         }
-        run = _log_training(client, checkpoint.download(), evaluation.download(), tags)
+        run = _log_training(client, checkpoint.download(), evaluation.download(), tags, shards)
     return str(run.info.run_id)
 
 
@@ -105,7 +114,11 @@ def _find_run(client: "MlflowClient", digests: dict[str, str]) -> "Run | None":
 
 
 def _log_training(
-    client: "MlflowClient", checkpoint: Path, evaluation: Path | None, tags: dict[str, str]
+    client: "MlflowClient",
+    checkpoint: Path,
+    evaluation: Path | None,
+    tags: dict[str, str],
+    shards: list[CutoutShard],
 ) -> "Run":
     """One run: settings, learning curves, metrics per question, datasets, files."""
     import pandas as pd
@@ -113,44 +126,66 @@ def _log_training(
 
     config = json.loads((checkpoint / "config.json").read_text())
     log = pd.read_parquet(checkpoint / "log.parquet")
-    run = client.create_run(experiment_id(client), tags=tags)
-    run_id = run.info.run_id
-    start = run.info.start_time
-    curves = [
-        Metric(column, float(row[column]), start + int(1000 * row["seconds"]), int(row["epoch"]))
-        for row in log.to_dict("records")
-        for column in log.columns.drop(_NO_CURVES, errors="ignore")
-    ]
-    answers = []
-    if evaluation is not None:
-        metrics = pd.read_parquet(evaluation / "metrics.parquet")
-        answers = [
-            Metric(_metric_name(row), float(row["value"]), start, 0)
-            for row in metrics.dropna(subset="value").to_dict("records")
+    with new_run(client, tags) as run:
+        run_id, start = run.info.run_id, run.info.start_time
+        curves = [
+            Metric(
+                column, float(row[column]), start + int(1000 * row["seconds"]), int(row["epoch"])
+            )
+            for row in log.to_dict("records")
+            for column in log.columns.drop(_NO_CURVES, errors="ignore")
         ]
-    params = [Param(key, str(value)) for key, value in _flatten(config["run"])]
-    for first in range(0, len(params), 100):
-        client.log_batch(run_id, params=params[first : first + 100])
-    for first in range(0, len(curves + answers), 1000):
-        client.log_batch(run_id, metrics=(curves + answers)[first : first + 1000])
-    _log_datasets(client, run_id, tags, config)
-    client.log_artifacts(run_id, str(checkpoint), "checkpoint")
-    if evaluation is not None:
-        client.log_artifacts(run_id, str(evaluation), "evaluation")
-    client.set_terminated(run_id, "FINISHED")
+        answers = []
+        if evaluation is not None:
+            metrics = pd.read_parquet(evaluation / "metrics.parquet")
+            answers = [
+                Metric(_metric_name(row), float(row["value"]), start, 0)
+                for row in metrics.dropna(subset="value").to_dict("records")
+            ]
+        params = [Param(key, str(value)) for key, value in _flatten(config["run"])]
+        for first in range(0, len(params), 100):
+            client.log_batch(run_id, params=params[first : first + 100])
+        for first in range(0, len(curves + answers), 1000):
+            client.log_batch(run_id, metrics=(curves + answers)[first : first + 1000])
+        _log_datasets(client, run_id, tags, config)
+        client.log_dict(run_id, {"shards": [shard.digest for shard in shards]}, INPUTS)
+        client.log_artifacts(run_id, str(checkpoint), "checkpoint")
+        if evaluation is not None:
+            client.log_artifacts(run_id, str(evaluation), "evaluation")
     return client.get_run(run_id)
 
 
+@contextmanager
+def new_run(client: "MlflowClient", tags: dict[str, str]) -> Iterator["Run"]:
+    """A run that ends as finished, or as failed if it could not be logged to its end."""
+    from mlflow.exceptions import MlflowException
+
+    run = client.create_run(experiment_id(client), tags=tags)
+    try:
+        yield run
+    except BaseException:
+        # Where the registry is away by now, what failed first is told.
+        with suppress(MlflowException):
+            client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    client.set_terminated(run.info.run_id, "FINISHED")
+
+
 def _metric_name(row: dict[Hashable, Any]) -> str:
-    """Of a question, or of a model and where there is one a class; characters MLflow takes."""
-    parts = [row[name] for name in ("question", "model", "metric", "class") if row.get(name)]
+    """Of a question, or of a model and where there is one a class."""
+    return metric_name(row[name] for name in _METRIC_PARTS if row.get(name))
+
+
+def metric_name(parts: Iterable[object]) -> str:
+    """A name of several parts in characters that MLflow takes."""
     return re.sub(r"[^\w\-. /:]", "_", "/".join(map(str, parts)))
 
 
-def _circumstances(purpose: str) -> dict[str, str]:
+def circumstances(purpose: str) -> dict[str, str]:
     """Tags that say which code ran, where, and what for."""
     return {
         "galaxyloop.code_version": code_version(),
+        "galaxyloop.image": os.environ.get("GALAXYLOOP_IMAGE", "none"),
         "galaxyloop.execution": os.environ.get("FLYTE_INTERNAL_EXECUTION_ID", "local"),
         "galaxyloop.purpose": purpose,
     }

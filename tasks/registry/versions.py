@@ -13,9 +13,19 @@ from galaxyloop.errors import RegistryError
 from schemas.artefacts import Checkpoint, CheckpointDirectory, Report
 from schemas.model_version import ModelVersion
 from tasks.local_run import keep, new_directory
-from tasks.registry.client import address_of, experiment_id, look_up, open_client
+from tasks.registry import packaging
+from tasks.registry.aliases import CHALLENGER, CHAMPION, GATED, aliased
+from tasks.registry.client import (
+    address_of,
+    experiment_id,
+    look_up,
+    open_client,
+    telling_failures,
+    unless_there,
+)
+from tasks.registry.locking import registry_lock
 from tasks.registry.runs import DIGEST_TAG
-from tasks.resources import CPU_IMAGE, RETRIES, TABLES
+from tasks.resources import CPU_IMAGE, RETRIES, TABLES, retrying_storage
 
 logger = logging.getLogger("galaxyloop")
 
@@ -64,12 +74,31 @@ def open_start(start: str) -> list[Checkpoint]:
 
 @task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
 def register_model(run_id: str, name: str, alias: str) -> ModelVersion:
-    """Register the checkpoint of a logged training; the same checkpoint stays one version."""
+    """Register the checkpoint of a logged training; the same checkpoint stays one version.
+
+    It gets the alias, unless it is the champion. Who becomes champion, a promotion decides.
+
+    Raises:
+        RegistryError: the alias is not to be given away here, or there is no lock to write under.
+    """
+    if alias in GATED:
+        raise RegistryError(
+            f"the alias '{alias}' is moved by promotions and rollbacks only; register as "
+            f"'{CHALLENGER}', then promote"
+        )
     client = open_client()
-    run = client.get_run(run_id)
-    digest = run.data.tags[DIGEST_TAG]
-    version = _find_version(client, name, digest) or _new_version(client, name, run)
-    client.set_registered_model_alias(name, alias, version)
+    with retrying_storage(), telling_failures(client), registry_lock(client, name) as still_held:
+        run = client.get_run(run_id)
+        digest = run.data.tags[DIGEST_TAG]
+        version = _find_version(client, name, digest)
+        if version is None:
+            still_held()
+            # A server that answered too late may have made two: all take the first.
+            made = _new_version(client, name, run)
+            version = _find_version(client, name, digest) or made
+        if aliased(client, name, CHAMPION) != version:
+            client.set_registered_model_alias(name, alias, version)
+        packaging.mirror_aliases(client, name)
     return ModelVersion(name, version, digest, run_id, address_of(client))
 
 
@@ -142,6 +171,11 @@ def attach_report(model: ModelVersion, report: Report) -> str:
     return model.run_id
 
 
+def download_version(client: "MlflowClient", model: str) -> Checkpoint:
+    """The checkpoint behind ``name@alias`` or ``name/version``."""
+    return _download(client, model)[0]
+
+
 def _download(client: "MlflowClient", model: str) -> tuple[Checkpoint, Any]:
     """The checkpoint of a registered model, and the registry's entry."""
     from mlflow.artifacts import download_artifacts
@@ -149,8 +183,11 @@ def _download(client: "MlflowClient", model: str) -> tuple[Checkpoint, Any]:
     from galaxyloop.checkpoint import checkpoint_digest
 
     version = look_up(client, model)
+    source = client.get_model_version_download_uri(version.name, version.version)
+    if not source.endswith("/checkpoint"):  # as the source of versions was before they were models
+        source = f"{source}/{packaging.CHECKPOINT}"
     local = download_artifacts(
-        artifact_uri=client.get_model_version_download_uri(version.name, version.version),
+        artifact_uri=source,
         dst_path=str(new_directory("model").parent),
     )
     digest = checkpoint_digest(Path(local))
@@ -164,22 +201,36 @@ def _download(client: "MlflowClient", model: str) -> tuple[Checkpoint, Any]:
 
 
 def _find_version(client: "MlflowClient", name: str, digest: str) -> str | None:
-    """The version of that model that holds this checkpoint, in this experiment."""
+    """The first version of that model that holds this checkpoint, in this experiment."""
     here = experiment_id(client)
-    for version in client.search_model_versions(f"name = '{name}'"):
-        is_same = version.tags.get(DIGEST_TAG) == digest
-        if is_same and client.get_run(str(version.run_id)).info.experiment_id == here:
-            return str(version.version)
-    return None
+    asked = f"name = '{name}' and tags.`{DIGEST_TAG}` = '{digest}'"
+    found = [
+        int(version.version)
+        for version in client.search_model_versions(asked)
+        if client.get_run(str(version.run_id)).info.experiment_id == here
+    ]
+    return str(min(found)) if found else None
 
 
 def _new_version(client: "MlflowClient", name: str, run: "Run") -> str:
-    """Register the run's checkpoint."""
+    """Register the run's checkpoint, as a model for images and as one for arrays."""
+    digest = run.data.tags[DIGEST_TAG]
+    named = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    if not any(str(version.source).endswith(f"/{packaging.IMAGES}") for version in named):
+        packaging.package_run(client, run, digest)
+    if packaging.find_array_version(client, name, digest) is None:
+        _create_version(client, f"{name}{packaging.ARRAY_ENDING}", run, packaging.ARRAYS)
+    return _create_version(client, name, run, packaging.IMAGES)
+
+
+def _create_version(client: "MlflowClient", name: str, run: "Run", place: str) -> str:
+    """A version whose files are an artifact of the run."""
     if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
+        with unless_there():
+            client.create_registered_model(name)
     version = client.create_model_version(
         name,
-        source=f"{run.info.artifact_uri}/checkpoint",
+        source=f"{run.info.artifact_uri}/{place}",
         run_id=run.info.run_id,
         tags={key: value for key, value in run.data.tags.items() if key.startswith("galaxyloop.")},
     )

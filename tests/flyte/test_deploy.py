@@ -21,8 +21,9 @@ from flytekit.models.literals import Literal
 
 from galaxyloop.vote_tables.settings import VoteSource
 from tests.flyte.flyte_admin import FlyteAdmin, running_admin
+from tests.flyte.flyte_chart import CHART
 from tests.flyte.kubernetes_schemas import read_manifests
-from tests.flyte.test_deploy_manifests import CHART, DOCUMENT, FLYTE, MANIFESTS, PROJECT
+from tests.flyte.test_deploy_manifests import DOCUMENT, FLYTE, MANIFESTS, PROJECT
 
 pytestmark = pytest.mark.slow
 
@@ -152,7 +153,7 @@ def test_deploy__registers_and_schedules_what_it_says(deployment: Deployment) ->
     assert admin.active == {"weekly_check_sdss": "1", "weekly_pretraining_sdss": "1"}
     train, night = admin.executions
     assert train.spec.launch_plan.name == "weekly_pretraining_sdss"
-    assert train.inputs.literals["alias"].scalar.primitive.string_value == "champion"
+    assert not train.inputs.literals
     assert night.spec.launch_plan.name == "nightly_catalogue_sdss"
     assert night.inputs.literals["kickoff"].scalar.primitive.datetime.seconds > 0
 
@@ -242,16 +243,20 @@ def test_deploy__keeps_secrets_out_of_files(deployment: Deployment) -> None:
     assert not list(deployment.folder.glob("*secrets*"))
 
 
-def test_deploy__databases_are_reached_by_one_password(deployment: Deployment) -> None:
+def test_deploy__databases_are_reached_by_their_passwords(deployment: Deployment) -> None:
     given = {
         call.arguments[3]: call.all_of("--from-literal")
         for call in deployment.of("kubectl", "create", "secret", "generic")
     }
-    assert given["postgres-password"] == ["password=0123456789abcdef"]
+    word = "0123456789abcdef"
+    assert given["postgres-password"] == [f"password={word}", f"locks={word}"]
     (uri,) = given["mlflow-database"]
     database = FLYTE["configuration"]["database"]
-    server = f"{database['username']}:0123456789abcdef@{database['host']}:{database['port']}"
-    assert uri == f"uri=postgresql+psycopg://{server}/mlflow"
+    server = f"{database['host']}:{database['port']}"
+    assert uri == f"uri=postgresql+psycopg://{database['username']}:{word}@{server}/mlflow"
+    assert given["galaxyloop-locks"] == [
+        f"GALAXYLOOP_LOCK_URI=postgresql://locks:{word}@{server}/locks"
+    ]
     assert {one.split("=")[0] for one in given["galaxyloop-s3"]} == {
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
     }

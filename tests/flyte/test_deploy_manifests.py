@@ -11,6 +11,8 @@ from flytekit import LaunchPlan
 from kubernetes.utils import parse_quantity
 
 from tasks import resources
+from tasks.registry.locking import LOCK_URI
+from tests.flyte.flyte_chart import CHART
 from tests.flyte.kubernetes_schemas import faults, read_manifests
 from tests.flyte.protocol.storage import ObjectStore
 from workflows import launch_plans
@@ -23,53 +25,6 @@ MANIFESTS = {
 }
 FLYTE = yaml.safe_load((FOLDER / "flyte.yaml").read_text())
 EVERYTHING = [one for manifests in MANIFESTS.values() for one in manifests]
-# What the chart flyte-binary 1.16 takes at the top, and below the keys that are set here; a
-# misspelt value is ignored by Helm. The chart leaves what is below `inline` to Flyte.
-CHART = {
-    "": {
-        *("nameOverride", "fullnameOverride", "commonLabels", "commonAnnotations"),
-        *("flyte-core-components", "configuration", "clusterResourceTemplates", "deployment"),
-        *("service", "ingress", "rbac", "serviceAccount", "flyteagent", "enabled_plugins"),
-    },
-    "flyte-core-components": {"admin", "propeller", "dataCatalog"},
-    "flyte-core-components.admin": {
-        *("disabled", "disableScheduler", "disableClusterResourceManager"),
-        *("seedProjects", "seedProjectsWithDetails"),
-    },
-    "configuration": {
-        *("database", "storage", "logging", "auth", "co-pilot", "agentService", "labels"),
-        *("externalConfigMap", "externalSecretRef", "inline", "inlineConfigMap"),
-        *("inlineSecretRef", "annotations"),
-    },
-    "configuration.database": {
-        *("username", "password", "passwordPath", "host", "port", "dbname", "options"),
-    },
-    "configuration.storage": {
-        *("metadataContainer", "userDataContainer", "provider", "providerConfig"),
-    },
-    "configuration.storage.providerConfig": {"s3", "gcs", "azure"},
-    "configuration.storage.providerConfig.s3": {
-        *("region", "disableSSL", "v2Signing", "endpoint", "authType", "accessKey", "secretKey"),
-    },
-    "configuration.inline": {"task_resources", "plugins", "storage", "cluster_resources"},
-    "configuration.inline.task_resources": {"defaults", "limits"},
-    "configuration.inline.task_resources.limits": {"cpu", "gpu", "memory", "ephemeralStorage"},
-    "configuration.inline.task_resources.defaults": {"cpu", "gpu", "memory", "ephemeralStorage"},
-    "configuration.inline.plugins": {"k8s"},
-    "configuration.inline.plugins.k8s": {
-        *("inject-finalizer", "default-env-vars", "default-env-from-secrets"),
-        *("gpu-device-node-label", "resource-tolerations", "interruptible-tolerations"),
-    },
-    "configuration.inline.storage": {"cache"},
-    "configuration.inline.storage.cache": {"max_size_mbs", "target_gc_percent"},
-    "rbac": {"create", "labels", "annotations", "extraRules"},
-    "enabled_plugins": {"tasks"},
-    "enabled_plugins.tasks": {"task-plugins"},
-    "enabled_plugins.tasks.task-plugins": {"enabled-plugins", "default-for-task-types"},
-    "enabled_plugins.tasks.task-plugins.default-for-task-types": {
-        *("container", "sidecar", "container_array", "pytorch"),
-    },
-}
 
 
 def find(kind: str, name: str) -> dict[str, Any]:
@@ -169,9 +124,30 @@ def test_manifests__secrets_are_made_by_the_document_in_their_namespace() -> Non
 
 
 def test_tasks__reach_the_store_by_the_secret_that_the_document_makes() -> None:
-    made = set(re.findall(r"from-literal=([A-Z_0-9]+)=", DOCUMENT))
+    made = literals_of_secret("galaxyloop-s3")
     store = ObjectStore("http://127.0.0.1:9000", "bucket", "key", "secret")
-    assert set(store.environment()) == made
+    assert set(store.environment()) == set(made)
+
+
+def literals_of_secret(name: str) -> dict[str, str]:
+    """What the document puts into a secret."""
+    (command,) = re.findall(rf"create secret generic {name} (?:.*\\\n)*.*", DOCUMENT)
+    return dict(re.findall(r"--from-literal=(\w+)=\"(.*?)\"", command))
+
+
+def test_tasks__meet_in_the_database_that_the_manifest_makes() -> None:
+    ((variable, uri),) = literals_of_secret("galaxyloop-locks").items()
+    assert variable == LOCK_URI
+    place, port = urlsplit(uri), find("Service", "postgres")["spec"]["ports"][0]["port"]
+    assert (place.hostname, place.port) == ("postgres.galaxyloop-services", port)
+    scripts = find("ConfigMap", "postgres-databases")["data"]
+    assert list(scripts) == sorted(scripts)
+    assert f"CREATE ROLE {place.username} LOGIN" in scripts["2-locks.sh"]
+    assert f"CREATE DATABASE {place.path[1:]};" in scripts["2-locks.sh"]
+    (container,) = find("StatefulSet", "postgres")["spec"]["template"]["spec"]["containers"]
+    given = {one["name"]: one.get("valueFrom") for one in container["env"]}
+    key = given["LOCKS_PASSWORD"]["secretKeyRef"]
+    assert literals_of_secret(key["name"])[key["key"]] == place.password == "$LOCKS_PASSWORD"
 
 
 def test_document__names_the_disk_that_tasks_ask_for() -> None:

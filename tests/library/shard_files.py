@@ -9,7 +9,10 @@ from galaxyloop.shards import CutoutShard, CutoutWriter
 
 
 def write_shard(
-    directory: Path, images: np.ndarray, id_strs: list[str] | None = None
+    directory: Path,
+    images: np.ndarray,
+    id_strs: list[str] | None = None,
+    config: dict[str, object] | None = None,
 ) -> CutoutShard:
     """A shard of images that are cutouts already; galaxies are named g0, g1 ... by default."""
     directory.mkdir(parents=True)
@@ -25,7 +28,7 @@ def write_shard(
             "image_digest": [f"sha256:{one}" for one in ids],
         }
     )
-    with CutoutWriter(directory, images.shape[1], {}) as writer:
+    with CutoutWriter(directory, images.shape[1], config or {}) as writer:
         for one, image in zip(ids, images, strict=True):
             writer.append(one, f"sha256:{one}", one, image)
     columns = ["row", "id_str", "image_digest", "column", "value", "reason"]

@@ -27,6 +27,7 @@ from galaxyloop.catalogue.columns import (
     write_column_descriptions,
 )
 from galaxyloop.catalogue.friendly import write_friendly_catalogue
+from galaxyloop.drift import DRIFT_COLUMNS
 from galaxyloop.errors import CatalogueError, UnknownNameError
 from galaxyloop.flags import FLAGS
 from galaxyloop.predictions import table_schema
@@ -180,6 +181,21 @@ def test_write_products__card_shows_metrics_that_were_given(
     card = (tmp_path / "card.md").read_text()
     assert "| bar-toy | mean absolute error | 0.123 | 0.1 to - | 1,500 |" in card
     assert "first catalogue of this survey" in card
+
+
+def test_write_products__tells_of_drift(catalogue: Path, tmp_path: Path) -> None:
+    row = ("held-out galaxies", "bar-toy_yes_fraction", "stability_index", 0.5, 0.2, 60, 900)
+    drift = pd.DataFrame([row], columns=DRIFT_COLUMNS[:-1]).assign(is_flagged=True)
+    told = replace(facts(tmp_path), drift=drift)
+    written = write_products(catalogue, TREE, ProductsConfig(friendly=False), tmp_path, told)
+    assert {"drift.csv", "drift.png"} <= {path.name for path in written}
+    card = (tmp_path / "card.md").read_text()
+    assert "| held-out galaxies | 1 | 1 | 0.5 |" in card
+    assert (
+        "1 of 1 quantities unlike the held-out galaxies: bar-toy_yes_fraction 0.5 (limit 0.2)"
+        in card
+    )
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "drift.csv"), drift)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,53 @@ def test_evaluate_checkpoint__keeps_its_settings_and_the_metrics_they_give(tmp_p
     pd.testing.assert_frame_equal(evaluation.metrics, expected)
 
 
+def test_evaluate_checkpoint__keeps_the_scores_of_each_galaxy(tmp_path: Path) -> None:
+    cutouts, votes, splits = held_out_survey()
+    splits["group_id"] = [f"pair{number // 2}" for number in range(len(splits))]
+    settings = (POSTERIOR, METRICS)
+    evaluate_checkpoint(make_model(), cutouts, votes, splits, settings, tmp_path / "a")
+    evaluation = Evaluation.open(tmp_path / "a")
+    table = evaluation.scores.table
+    means = table.groupby("question")[["log_likelihood", "coverage"]].mean()
+    stated = evaluation.metrics.pivot_table("value", "question", "metric")
+    for name, one in means.iterrows():
+        assert one["log_likelihood"] == pytest.approx(stated.loc[name, "log_likelihood"])
+        assert one["coverage"] == pytest.approx(stated.loc[name, "coverage_90"])
+    total = table["log_likelihood"].sum() / table["id_str"].nunique()
+    assert total == pytest.approx(stated.loc["all", "log_likelihood"])
+    assert dict(zip(table["id_str"], table["group_id"], strict=True))["toy4"] == "pair2"
+
+
+def test_evaluate_checkpoint__tells_held_out_galaxies_apart_by_digest(tmp_path: Path) -> None:
+    cutouts, votes, splits = held_out_survey()
+    held_out = splits["split"] == "test"
+    darker, other_votes, fewer = cutouts.images.copy(), votes.copy(), splits.copy()
+    darker[np.flatnonzero(held_out)[0], 0, 0, 0] ^= 1
+    other_votes.loc[np.flatnonzero(held_out)[0], TREE.columns[0]] += 1
+    fewer.loc[np.flatnonzero(held_out)[0], "split"] = "train"
+    grouped = splits.assign(group_id="one")
+    retrained = votes.copy()
+    retrained.loc[np.flatnonzero(~held_out)[0], TREE.columns[0]] += 1
+    more = replace(POSTERIOR, n_samples=POSTERIOR.n_samples + 1)
+    faster = replace(POSTERIOR, batch_size=4)
+    changes = [
+        (cutouts, votes, splits, POSTERIOR),
+        (cutouts, retrained, splits, faster),
+        (Collection(darker, cutouts.id_strs), votes, splits, POSTERIOR),
+        (cutouts, other_votes, splits, POSTERIOR),
+        (cutouts, votes, fewer, POSTERIOR),
+        (cutouts, votes, grouped, POSTERIOR),
+        (cutouts, votes, splits, more),
+    ]
+    model, digests = make_model(), []
+    for number, (*galaxies, posterior) in enumerate(changes):
+        evaluate_checkpoint(model, *galaxies, (posterior, METRICS), tmp_path / str(number))
+        digests.append(Evaluation.open(tmp_path / str(number)).scores.digest)
+    # What only training galaxies or the speed depend on leaves it as it is.
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == len(digests) - 1
+
+
 def test_evaluate_checkpoint__refuses_another_size_and_an_empty_test(tmp_path: Path) -> None:
     cutouts, votes, splits = held_out_survey()
     settings = (POSTERIOR, METRICS)

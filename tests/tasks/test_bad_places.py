@@ -6,13 +6,19 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import fsspec
 import pytest
 from flytekit import FlyteContextManager
 from flytekit.core.data_persistence import FileAccessProvider
 from flytekit.exceptions.user import FlyteRecoverableException
 
+from galaxyloop.acquisition import AcquisitionConfig
 from galaxyloop.errors import RefusedError, RegistryError, StorageError
+from galaxyloop.splits import SplitConfig
+from galaxyloop.training.config import SupervisedRun
+from galaxyloop.vote_tables.settings import VoteSource
 from schemas.artefacts import FetchError, SurveyVersionDirectory
+from tasks.checks import check_round
 from tasks.command_line import print_briefly
 from tasks.registry.client import open_client
 
@@ -55,6 +61,16 @@ def storage_at(endpoint: str, patch: pytest.MonkeyPatch, place: Path) -> Iterato
     context = FlyteContextManager.current_context().with_file_access(access)
     with FlyteContextManager.with_context(context):
         yield
+
+
+def output_at(endpoint: str, patch: pytest.MonkeyPatch) -> None:
+    """Let results be written to objects there."""
+    patch.setenv("AWS_ENDPOINT_URL", endpoint)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "wrong")
+    patch.setenv("AWS_MAX_ATTEMPTS", "1")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    fsspec.filesystem("s3").clear_instance_cache()
 
 
 @pytest.mark.timeout(60)
@@ -111,6 +127,41 @@ def test_download__of_storage_that_is_away_is_told_and_tried_again(
         survey.download()
     assert isinstance(raised.value, FlyteRecoverableException)
     assert isinstance(raised.value, StorageError)
+
+
+def check_round_at(output: str) -> None:
+    check_round(
+        votes=[VoteSource("votes.csv", "gz2")],
+        run=SupervisedRun(),
+        split=SplitConfig(),
+        n_folds=0,
+        acquisition=AcquisitionConfig(),
+        output=output,
+    )
+
+
+@pytest.mark.timeout(60)
+def test_check_round__tells_an_output_that_refuses_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refusal = b"<Error><Code>InvalidAccessKeyId</Code><Message>who is it?</Message></Error>"
+    monkeypatch.setenv("GALAXYLOOP_STORE", str(tmp_path / "store"))
+    with answering(403, refusal) as server:
+        output_at(server, monkeypatch)
+        with pytest.raises(RefusedError, match="cannot write to output 's3://.*who is it.*cred"):
+            check_round_at("s3://bucket/round")
+    (tmp_path / "taken").touch()
+    with pytest.raises(RefusedError, match="cannot write to output .*taken': .*Not a directory"):
+        check_round_at(str(tmp_path / "taken"))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.timeout(60)
+def test_check_round__is_tried_again_if_the_output_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    output_at(NOWHERE, monkeypatch)
+    monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
+    with pytest.raises(FlyteRecoverableException, match="cannot write to output .*connect"):
+        check_round_at("s3://bucket/round")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")

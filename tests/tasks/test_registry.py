@@ -1,9 +1,11 @@
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.decision_tree import DecisionTree, Question
@@ -14,6 +16,7 @@ from galaxyloop.models import GalaxyModel, Normalisation
 from galaxyloop.random_streams import seeded
 from schemas.artefacts import (
     CheckpointDirectory,
+    CutoutShardDirectory,
     EvaluationDirectory,
     ReportDirectory,
     SurveyVersionDirectory,
@@ -22,10 +25,13 @@ from schemas.artefacts import (
 from schemas.model_version import ModelVersion
 from tasks import registry
 from tasks.registry.client import address_of, open_client
+from tasks.registry.runs import DIGEST_TAG
+from tests.tasks.fake_versions import evaluation, scores
 
 TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
 SURVEY = SurveyVersionDirectory(uri="/" + "5" * 64, digest="5" * 64)
 VOTES = VoteTableDirectory(uri="/" + "7" * 64, digest="7" * 64)
+SHARDS = [CutoutShardDirectory(uri="/" + "8" * 64, digest="8" * 64)]
 LOG = {"epoch": 0, "seconds": 1.5, "train_loss": 2.0, "validation_loss": 1.9, "learning_rate": 0.1}
 METRICS = {"question": ["bar-toy"], "metric": ["rmse"], "value": [0.25]}
 
@@ -58,12 +64,22 @@ def trained(directory: Path, seed: int) -> tuple[CheckpointDirectory, Evaluation
     )
 
 
+def log(checkpoint: CheckpointDirectory, evaluation: EvaluationDirectory) -> str:
+    run_id: str = registry.log_training(
+        checkpoint=checkpoint,
+        evaluation=evaluation,
+        survey=SURVEY,
+        shards=SHARDS,
+        votes=VOTES,
+        purpose="test",
+    )
+    return run_id
+
+
 def register(directory: Path, seed: int, name: str) -> ModelVersion:
     checkpoint, evaluation = trained(directory, seed)
-    run_id = registry.log_training(
-        checkpoint=checkpoint, evaluation=evaluation, survey=SURVEY, votes=VOTES, purpose="test"
-    )
-    version: ModelVersion = registry.register_model(run_id=run_id, name=name, alias="champion")
+    run_id = log(checkpoint, evaluation)
+    version: ModelVersion = registry.register_model(run_id=run_id, name=name, alias="challenger")
     return version
 
 
@@ -77,8 +93,8 @@ def test_register_model__is_idempotent(tmp_path: Path) -> None:
 def test_register_model__moves_the_alias_to_a_new_checkpoint(tmp_path: Path) -> None:
     register(tmp_path / "one", 1, "moving")
     newer = register(tmp_path / "two", 2, "moving")
-    _, champion = registry.resolve_model(model="moving@champion")
-    assert champion.version == newer.version == "2"
+    _, newest = registry.resolve_model(model="moving@challenger")
+    assert newest.version == newer.version == "2"
 
 
 def test_register_model__logs_settings_curves_metrics_datasets_and_files(tmp_path: Path) -> None:
@@ -106,10 +122,11 @@ def test_resolve_model__refuses_files_changed_after_registration(
     tmp_path: Path, tracking: Path
 ) -> None:
     version = register(tmp_path, 5, "changed")
-    (config,) = (tracking / "mlflow-artifacts" / version.run_id).rglob("config.json")
+    run = tracking / "mlflow-artifacts" / version.run_id
+    (config,) = run.rglob("model/artifacts/checkpoint/config.json")
     config.write_text(config.read_text().replace('"dropout_rate": 0.2', '"dropout_rate": 0.1'))
     with pytest.raises(RegistryError, match="changed after registration"):
-        registry.resolve_model(model="changed@champion")
+        registry.resolve_model(model="changed@challenger")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +152,7 @@ def test_resolve_start__refuses_what_is_neither_folder_nor_name(start: str) -> N
 
 def test_resolve_start__takes_a_folder_or_a_name(tmp_path: Path) -> None:
     version = register(tmp_path, 9, "begun")
-    (by_name,) = registry.resolve_start(start="begun@champion")
+    (by_name,) = registry.resolve_start(start="begun@challenger")
     (by_folder,) = registry.resolve_start(start=str(by_name.download()))
     assert by_name.digest == by_folder.digest == version.checkpoint_digest
     assert registry.resolve_start(start="") == []
@@ -147,16 +164,31 @@ def test_log_training__logs_a_new_evaluation_of_the_same_checkpoint(tmp_path: Pa
     newer.mkdir()
     pd.DataFrame({**METRICS, "value": [0.2]}).to_parquet(newer / "metrics.parquet")
     runs = [
-        registry.log_training(
-            checkpoint=checkpoint, evaluation=each, survey=SURVEY, votes=VOTES, purpose="test"
-        )
+        log(checkpoint, each)
         for each in (evaluation, EvaluationDirectory(uri=str(newer), digest=newer.name))
     ]
     assert runs[0] != runs[1]
     versions = [
-        registry.register_model(run_id=run, name="twice", alias="champion").version for run in runs
+        registry.register_model(run_id=run, name="twice", alias="challenger").version
+        for run in runs
     ]
     assert versions == ["1", "1"]
+
+
+def test_log_training__that_breaks_off_leaves_a_run_marked_as_failed(tmp_path: Path) -> None:
+    checkpoint, evaluation = trained(tmp_path, 10)
+    config = Path(checkpoint.uri) / "config.json"
+    good = config.read_text()
+    config.write_text(good.replace('"epochs"', '"epochs?"'))
+    with pytest.raises(MlflowException, match=r"training\.epochs\?"):
+        log(checkpoint, evaluation)
+    config.write_text(good)
+    finished, client = log(checkpoint, evaluation), open_client()
+    condition = f"tags.`{DIGEST_TAG}` = '{checkpoint.digest}'"
+    runs = client.search_runs([client.get_run(finished).info.experiment_id], condition)
+    failed = {run.info.run_id: run.info.status for run in runs if run.info.run_id != finished}
+    assert list(failed.values()) == ["FAILED"]
+    assert client.get_run(finished).info.status == "FINISHED"
 
 
 def test_log_training__in_a_copied_folder_leaves_the_original_alone(
@@ -177,6 +209,40 @@ def test_client__needs_a_server_in_a_pod(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI must name the MLflow server"):
         open_client()
+
+
+def test_register_model__of_the_champion_makes_it_no_challenger(tmp_path: Path) -> None:
+    version = register(tmp_path / "one", 30, "crowned")
+    registry.promote_by_hand(model="crowned@challenger", reason="the only one")
+    assert register(tmp_path / "two", 30, "crowned") == version
+    for name in ("crowned", "crowned-array"):
+        aliases = open_client().get_registered_model(name).aliases
+        assert {alias: str(number) for alias, number in aliases.items()} == {"champion": "1"}
+
+
+def test_find_champion__gives_the_one_that_has_yet_to_be_scored(tmp_path: Path) -> None:
+    champion = register(tmp_path / "one", 31, "judged")
+    registry.promote_by_hand(model="judged@challenger", reason="the first")
+    challenger = register(tmp_path / "two", 32, "judged")
+    found = scores(0.0)
+    champions, number, obstacle = registry.find_champion(
+        model=challenger, evaluation=evaluation(found)
+    )
+    assert champions == [champion]
+    assert (number, obstacle) == ("1", "")
+    nothing = registry.find_champion(model=champion, evaluation=evaluation(found))
+    assert tuple(nothing) == ([], "", "")
+    ringed = DecisionTree("toy", (Question("ring-toy", ("yes", "no")),))
+    cases = {
+        "sees cutouts of 32 px, the challenger of 64 px": replace(found, image_size_px=64),
+        "label columns are not the champion's: 2 new": scores(0.0, tree=ringed),
+    }
+    for told, offered in cases.items():
+        champions, number, obstacle = registry.find_champion(
+            model=challenger, evaluation=evaluation(offered)
+        )
+        assert (champions, number) == ([], "1")
+        assert told in obstacle
 
 
 def test_attach_report__puts_the_page_beside_the_training(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_prune__leaves_what_a_registered_model_was_made_of(store: Path, tmp_path
         (store / kind / name).mkdir(parents=True)
     checkpoint, _ = trained(tmp_path, seed=0)
     survey = SurveyVersionDirectory(uri=f"{store}/survey-version/{'5' * 64}", digest="5" * 64)
-    log_pretraining(checkpoint=checkpoint, survey=survey, purpose="test")
+    log_pretraining(checkpoint=checkpoint, survey=survey, shards=[], purpose="test")
     (store / "checkpoint" / checkpoint.digest).mkdir(parents=True)
     age(store)
     told = call("prune", "--yes")
@@ -171,6 +171,19 @@ def test_prune__removes_nothing_while_a_registry_is_silent(store: Path) -> None:
     done = CliRunner(env={"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}).invoke(main, ["prune", "--yes"])
     assert done.exit_code == 1
     assert "the registry http://127.0.0.1:9 does not say" in done.output
+    assert (store / "survey-chunk" / "orphan").is_dir()
+
+
+def test_prune__reads_addresses_that_hold_a_space(store: Path, tmp_path: Path) -> None:
+    keep("orphan")
+    age(store)
+    registry = tmp_path / "a registry" / "mlflow.db"
+    registry.parent.mkdir()
+    registry.write_text("no database")
+    (store / "registries.txt").write_text(f"sqlite:///{registry}\n")
+    done = CliRunner().invoke(main, ["prune", "--yes"])
+    assert done.exit_code == 1, done.output
+    assert f"the registry sqlite:///{registry} does not say" in done.output
     assert (store / "survey-chunk" / "orphan").is_dir()
 
 

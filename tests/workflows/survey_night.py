@@ -31,7 +31,7 @@ from galaxyloop.random_streams import seeded
 from galaxyloop.surveys import IngestConfig
 from schemas.artefacts import CheckpointDirectory, SurveyVersionDirectory
 from tasks import local_run
-from tasks.registry import log_pretraining, register_model
+from tasks.registry import log_pretraining, promote_by_hand, register_model
 from workflows.catalogue import build_catalogue
 
 TREE = DecisionTree(
@@ -126,8 +126,9 @@ class Night:
         digest = checkpoint_digest(save_checkpoint(model, draft, records))
         draft.rename(self.root / digest)
         checkpoint = CheckpointDirectory(uri=str(self.root / digest), digest=digest)
-        run_id = log_pretraining(checkpoint=checkpoint, survey=ELSEWHERE, purpose="test")
-        register_model(run_id=run_id, name=name, alias="champion")
+        run_id = log_pretraining(checkpoint=checkpoint, survey=ELSEWHERE, shards=[], purpose="test")
+        version = register_model(run_id=run_id, name=name, alias="challenger")
+        promote_by_hand(model=f"{name}/{version.version}", reason="nobody trained it")
         return digest
 
 

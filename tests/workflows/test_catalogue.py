@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
 
 from galaxyloop.catalogue import read_catalogue_provenance
 from galaxyloop.errors import GalaxyloopError, MissingChunksError, TooManyRejectsError
@@ -99,6 +101,22 @@ def test_build_catalogue__of_a_survey_grown_by_a_hundredth_predicts_only_what_is
         assert changes.to_numpy().tolist() == [[f"g{n:05}", "added"] for n in range(200, 202)]
         assert set(grown.index) == set(first.index) | set(changes["id_str"])
         pd.testing.assert_frame_equal(grown.loc[first.index], first)
+        drift = pd.read_csv(night.root / "catalogue" / "drift.csv")
+        assert set(drift["against"]) == {"last catalogue"}
+        assert set(drift["n_new"]) == {202}
+        assert not drift["is_flagged"].any()
+        assert "DRIFT" not in told
+        (run,) = logged_drift()
+        assert run.data.metrics["flagged"] == 0
+        assert len(run.data.metrics) == len(drift) + 1
+        assert run.data.tags["galaxyloop.model"] == "toy/1"
+
+
+def logged_drift() -> list[Run]:
+    """Runs of catalogues that were compared with something."""
+    client = MlflowClient()
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return list(client.search_runs(experiments, "tags.`galaxyloop.purpose` = 'catalogue'"))
 
 
 def test_build_catalogue__lists_what_was_lost_and_what_has_another_image(night: Night) -> None:

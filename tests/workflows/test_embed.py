@@ -33,7 +33,7 @@ from schemas.artefacts import (
 from tasks import local_run
 from tasks.embed import _say, shards_of
 from tasks.opening import open_survey
-from tasks.registry import log_pretraining, register_model
+from tasks.registry import log_pretraining, promote_by_hand, register_model
 from workflows.embed import embed_survey
 
 pytestmark = pytest.mark.slow
@@ -81,8 +81,9 @@ def register_encoder(root: Path) -> str:
     digest = checkpoint_digest(save_checkpoint(model, root / "new", records))
     (root / "new").rename(root / digest)
     checkpoint = CheckpointDirectory(uri=str(root / digest), digest=digest)
-    run_id = log_pretraining(checkpoint=checkpoint, survey=ELSEWHERE, purpose="test")
-    register_model(run_id=run_id, name="seeing", alias="champion")
+    run_id = log_pretraining(checkpoint=checkpoint, survey=ELSEWHERE, shards=[], purpose="test")
+    register_model(run_id=run_id, name="seeing", alias="challenger")
+    promote_by_hand(model="seeing@challenger", reason="nobody trained it")
     return digest
 
 

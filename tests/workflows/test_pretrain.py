@@ -51,7 +51,7 @@ def test_pretrain_hybrid__goes_on_from_a_registered_byol_encoder(place: Place) -
         start="galaxyloop-byol@challenger",
         **{name: SMALL[name] for name in ("vote_checks", "metrics", "posterior")},
     )
-    hybrid = client.get_model_version_by_alias("galaxyloop-hybrid", "challenger")
+    hybrid = client.get_model_version_by_alias("galaxyloop-hybrid", "champion")
     digests = {version.tags["galaxyloop.checkpoint_digest"] for version in (byol, hybrid)}
     checkpoints = {path.name: path for path in (place.root / "store" / "checkpoint").iterdir()}
     assert set(checkpoints) == digests

@@ -96,6 +96,21 @@ class Walks:
             n_folds=2,
         )
 
+    def promotion(self) -> Literals:
+        """A second version is judged, appointed, and taken back; the first is champion after."""
+        self.once("campaign_round")
+        self.walk(
+            "workflows.pretrain.pretrain_supervised",
+            votes=self.votes,
+            model_name="small",
+            run={"training": {**TRAINING, "seed": 1}},
+            # Another seed makes another comparison, for which the champion must be scored.
+            metrics={"n_bootstrap": 20, "seed": 1},
+        )
+        self.walk("workflows.promotion.promote", model="small@challenger")
+        self.walk("workflows.promotion.appoint", model="small@challenger", reason="to see it")
+        return self.walk("workflows.promotion.roll_back", model_name="small", reason="seen")
+
     def pretrain_byol(self) -> Literals:
         return self.walk("workflows.pretrain.pretrain_byol")
 
@@ -114,6 +129,14 @@ class Walks:
             model="small@champion",
             output=self.at("catalogue"),
             kickoff=KICKOFF,
+        )
+
+    def lineage(self) -> Literals:
+        self.once("night")
+        return self.walk(
+            "workflows.lineage.trace_catalogue",
+            product=self.at("catalogue/catalogue.parquet"),
+            output=self.at("lineage"),
         )
 
     def check(self) -> Literals:
@@ -206,9 +229,11 @@ class Walks:
 
 WALKS = (
     "campaign_round",
+    "promotion",
     "pretrain_byol",
     "pretrain_hybrid",
     "night",
+    "lineage",
     "check",
     "compaction",
     "representations",
