@@ -23,9 +23,10 @@ from galaxyloop.label_efficiency.arms import arms_with_starts, standard_arms
 from galaxyloop.label_efficiency.config import LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, prepare_study, save_study
 from galaxyloop.label_efficiency.gates import judge_study
+from galaxyloop.label_efficiency.progress import StudyPlaces
 from galaxyloop.label_efficiency.report import write_report
 from galaxyloop.label_efficiency.simulated import simulate_study, simulated_config
-from galaxyloop.label_efficiency.study import StudyPlaces, run_study
+from galaxyloop.label_efficiency.study import run_study
 from galaxyloop.label_efficiency.summary import summarise_cells
 from galaxyloop.label_efficiency.table import PRETRAINING_COLUMNS, read_rows
 from galaxyloop.shards import CutoutCollection, CutoutShard

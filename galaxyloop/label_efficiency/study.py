@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import connection
 from pathlib import Path
@@ -26,54 +25,12 @@ from galaxyloop.label_efficiency.pretraining import (
     pretraining_key,
     with_threads,
 )
-from galaxyloop.label_efficiency.table import (
-    PRETRAINING_COLUMNS,
-    append_row,
-    find_row,
-    read_results,
-    read_rows,
-    results_table,
-)
+from galaxyloop.label_efficiency.progress import Progress, StudyPlaces
+from galaxyloop.label_efficiency.table import PRETRAINING_COLUMNS, append_row, results_table
 from galaxyloop.training.running import RunHooks
 
 _MONITORS = ("feature_std", "effective_rank")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class StudyPlaces:
-    """Where a study's files lie."""
-
-    data: Path
-    """Written by ``save_study``."""
-    work: Path
-    """Receives checkpoints, and the states of those that are under way."""
-    cells: Path
-    """Table of finished cells (csv), to which lines are added."""
-
-    @property
-    def pretrainings(self) -> Path:
-        """Table of finished pretrainings, beside that of the cells."""
-        return self.cells.with_name("pretrainings.csv")
-
-
-@dataclass
-class _Progress:
-    """What is known of a study under way."""
-
-    config: LabelEfficiencyConfig
-    places: StudyPlaces
-    data_digest: str
-    keys: dict[str, str] = field(default_factory=dict)
-    """Arm to the key of its pretraining."""
-    digests: dict[str, str] = field(default_factory=dict)
-    """Arm to the digest of its checkpoint, as soon as it is known."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """Rows of the study's finished cells."""
-
-    def directory(self, arm: str) -> Path:
-        """Of an arm's checkpoint."""
-        return self.places.work / "checkpoints" / f"{arm}-{self.keys[arm][:16]}"
 
 
 def run_study(
@@ -97,7 +54,7 @@ def run_study(
         GalaxyloopError: a pretraining or a cell failed; what was finished is kept.
     """
     data = open_study(places.data)
-    progress = _Progress(config, places, data.digest())
+    progress = Progress(config, places, data.digest())
     with _workers(n_workers, config.n_threads) as pool, _bar(config) as bar:
         jobs: dict[Future[Any], ArmConfig | Cell] = {}
         waiting = [arm for arm in config.arms if not arm.is_absent]
@@ -117,7 +74,7 @@ def run_study(
 
 def _begin(
     arm: ArmConfig,
-    progress: _Progress,
+    progress: Progress,
     data: StudyData,
     pool: ProcessPoolExecutor,
     bar: "tqdm[None]",
@@ -130,30 +87,26 @@ def _begin(
     start = progress.digests.get(arm.start, "")
     progress.keys[arm.name] = pretraining_key(threaded, data, start)
     directory = progress.directory(arm.name)
-    known = [
-        row["checkpoint_digest"]
-        for row in read_rows(progress.places.pretrainings, PRETRAINING_COLUMNS)
-        if row["pretraining_key"] == progress.keys[arm.name]
-    ]
-    is_start = any(other.start == arm.name for other in progress.config.arms)
+    known = progress.known_digest(progress.keys[arm.name])
     if known and directory.is_dir():
         # The table may have been written elsewhere; what is here is what will be used.
-        progress.digests[arm.name] = checkpoint_digest(directory)
+        known = checkpoint_digest(directory)
+    elif known and progress.is_wanted(arm, known, data):
+        known = ""
+    if known:
+        progress.digests[arm.name] = known
         return _begin_cells(arm, progress, pool, bar)
-    if known and not is_start:
-        progress.digests[arm.name] = known[-1]
-        if not _missing_cells(arm, progress):
-            return _begin_cells(arm, progress, pool, bar)
     start_directory = progress.directory(arm.start) if arm.start else None
     job = pool.submit(_pretrain, threaded, progress.places, directory, start_directory)
     return {job: arm}
 
 
 def _begin_cells(
-    arm: ArmConfig, progress: _Progress, pool: ProcessPoolExecutor, bar: "tqdm[None]"
+    arm: ArmConfig, progress: Progress, pool: ProcessPoolExecutor, bar: "tqdm[None]"
 ) -> dict[Future[Any], ArmConfig | Cell]:
     """Take the rows of finished cells, and start the others."""
-    missing = _missing_cells(arm, progress)
+    rows, missing = progress.look_up(arm, progress.digests[arm.name])
+    progress.rows += rows
     n_cells = sum(cell.arm == arm.name for cell in list_cells(progress.config))
     bar.update(n_cells - len(missing) + int(arm.has_checkpoint))
     directory = progress.directory(arm.name) if arm.has_checkpoint else None
@@ -163,25 +116,10 @@ def _begin_cells(
     }
 
 
-def _missing_cells(arm: ArmConfig, progress: _Progress) -> list[Cell]:
-    """Cells of an arm that are not finished; the rows of the others are taken."""
-    results = read_results(progress.places.cells)
-    missing = []
-    for cell in list_cells(progress.config):
-        if cell.arm == arm.name:
-            key = cell_digest(cell, progress.config, progress.data_digest)
-            row = find_row(results, cell, progress.digests[arm.name], key)
-            if row is None:
-                missing.append(cell)
-            else:
-                progress.rows.append(row)
-    return missing
-
-
 def _finish(
     what: ArmConfig | Cell,
     result: dict[str, Any],
-    progress: _Progress,
+    progress: Progress,
     pool: ProcessPoolExecutor,
     bar: "tqdm[None]",
 ) -> dict[Future[Any], ArmConfig | Cell]:

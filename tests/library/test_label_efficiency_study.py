@@ -15,8 +15,9 @@ from galaxyloop.label_efficiency.cells import METRICS, Cell, run_cell
 from galaxyloop.label_efficiency.config import ArmConfig, LabelEfficiencyConfig
 from galaxyloop.label_efficiency.data import StudyData, open_study, save_study
 from galaxyloop.label_efficiency.pretraining import pretrain_arm, pretraining_key, with_threads
+from galaxyloop.label_efficiency.progress import StudyPlaces
 from galaxyloop.label_efficiency.simulated import simulate_study, simulated_config
-from galaxyloop.label_efficiency.study import StudyPlaces, run_study
+from galaxyloop.label_efficiency.study import run_study
 from galaxyloop.label_efficiency.table import read_results
 from galaxyloop.synthetic import SimulationConfig
 
@@ -147,6 +148,13 @@ def test_run_study__goes_on_where_it_was_and_repeats_nothing(
     both = first.merge(second, on=key, suffixes=("", "_again"))
     np.testing.assert_allclose(both["auc"], both["auc_again"], rtol=1e-5)
     assert len(places.pretrainings.read_text().splitlines()) == 1 + 4
+    # On another machine, with the tables alone: only what the missing cells need is made again.
+    cells = pd.read_csv(places.cells)
+    cells[cells["arm"] != "byol"].to_csv(places.cells, index=False)
+    elsewhere = replace(places, work=tmp_path / "elsewhere")
+    assert len(run_study(small_config(n_draws=2), elsewhere)) == len(second)
+    made = [path.name.split("-")[0] for path in (elsewhere.work / "checkpoints").iterdir()]
+    assert made == ["byol"]
 
 
 @pytest.mark.slow
