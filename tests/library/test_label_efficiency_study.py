@@ -149,8 +149,8 @@ def test_run_study__goes_on_where_it_was_and_repeats_nothing(
     np.testing.assert_allclose(both["auc"], both["auc_again"], rtol=1e-5)
     assert len(places.pretrainings.read_text().splitlines()) == 1 + 4
     # On another machine, with the tables alone: only what the missing cells need is made again.
-    cells = pd.read_csv(places.cells)
-    cells[cells["arm"] != "byol"].to_csv(places.cells, index=False)
+    kept = [line for line in places.cells.read_text().splitlines() if line[:5] != "byol,"]
+    places.cells.write_text("\n".join(kept))
     elsewhere = replace(places, work=tmp_path / "elsewhere")
     assert len(run_study(small_config(n_draws=2), elsewhere)) == len(second)
     made = [path.name.split("-")[0] for path in (elsewhere.work / "checkpoints").iterdir()]
