@@ -274,3 +274,7 @@ class DifferentGalaxiesError(GalaxyloopError, ValueError):
         self.n_challenger = n_challenger
         self.n_champion = n_champion
         super().__init__(message)
+
+
+class ScalingError(GalaxyloopError, ValueError):
+    """No law of scaling can be fitted: cells are too few, failed, or have no error above 0."""

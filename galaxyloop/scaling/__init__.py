@@ -1,0 +1,1 @@
+"""How held-out error falls with labelled galaxies and with the encoder: cells, laws, gains."""
