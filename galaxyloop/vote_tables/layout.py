@@ -210,7 +210,7 @@ def _without_rebuilding(layout: QuestionLayout) -> QuestionLayout:
 
 def _find_id_column(header: Sequence[str], source: VoteSource, campaign: Campaign) -> str:
     """The column asked for, else the first that the campaign's tables use."""
-    if source.reductions:
+    if source.is_gathered:
         return header[0]
     wanted = (source.id_column,) if source.id_column else campaign.id_columns
     for column in wanted:

@@ -16,6 +16,7 @@ from galaxyloop.vote_tables.panoptes_plan import ReductionColumns, ReductionPlan
 from galaxyloop.vote_tables.panoptes_subjects import SubjectIds, find_subject_ids
 from galaxyloop.vote_tables.rejects import BatchRejects
 from galaxyloop.vote_tables.settings import VoteSource
+from galaxyloop.vote_tables.summary import ClassificationCounts
 
 _BATCH_ROWS = 16_384
 _SHOWN = 12
@@ -47,6 +48,10 @@ class GalaxyVotes:
     set_aside: tuple[str, ...] = ()
     """Tasks and slugs that are votes on none of the campaign's answers."""
     rejected: tuple[RejectedGalaxy, ...] = ()
+    rejected_rows: tuple[RejectedGalaxy, ...] = ()
+    """Classifications that cannot be used; each is one of several of a galaxy."""
+    classifications: ClassificationCounts | None = None
+    """How many classifications the votes are from, and what became of the others."""
 
 
 def gather_reductions(source: VoteSource, header: Sequence[str]) -> GalaxyVotes:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from galaxyloop.campaigns import Campaign
 from galaxyloop.errors import VoteTableError
-from galaxyloop.vote_tables.reduction_lines import DATA_PREFIX, ReductionLine, parse_reductions
+from galaxyloop.vote_tables.reduction_lines import DATA_PREFIX, parse_reductions
 from galaxyloop.vote_tables.settings import VoteSource
 
 _TASKS = ("task", "reducer_key")
@@ -76,7 +76,13 @@ def refuse_panoptes_rows(header: Sequence[str], source: VoteSource) -> None:
         VoteTableError: it has a row a classification, or a row a subject and task.
     """
     has_data = any(name.startswith(DATA_PREFIX) for name in header)
-    if "classification_id" in header and (has_data or "annotations" in header):
+    if "classification_id" in header and "annotations" in header:
+        raise VoteTableError(
+            f"{source.uri} is an export of classifications, one row a volunteer and subject; set "
+            "classifications to say which answer each task and label is (answers: T0.Smooth = "
+            "smooth-or-featured-dr5_smooth)"
+        )
+    if "classification_id" in header and has_data:
         raise VoteTableError(
             f"{source.uri} has one row a classification; count the votes first with "
             "panoptes_aggregation (extract, then reduce with the question reducer), give its "
@@ -114,7 +120,11 @@ class ReductionPlan:
             VoteTableError: an answer is not one of the campaign's.
         """
         lines = parse_reductions(source.reductions)
-        published = {line: _published(line, campaign) for line in lines if line.answer}
+        published = {
+            line: published_column(line.answer, line.name, campaign)
+            for line in lines
+            if line.answer
+        }
         answers = tuple(dict.fromkeys(published.values()))
         tasks = tuple(dict.fromkeys(line.task for line in lines))
         shape = (len(columns.votes), len(answers))
@@ -138,26 +148,33 @@ class ReductionPlan:
         return self._named.get(task, np.zeros(self._n_slugs, dtype=bool))
 
 
-def _published(line: ReductionLine, campaign: Campaign) -> str:
-    """The column in which the campaign's tables count the line's answer."""
+def tree_column(answer: str, campaign: Campaign) -> str | None:
+    """The answer column of the tree that an answer is, in whatever spelling; None if it is none."""
+    spelt = (grammar.answers for grammar in campaign.grammars if answer in grammar.answers)
+    return next((answers[answer] for answers in spelt), None)
+
+
+def published_column(given: str, name: str, campaign: Campaign) -> str:
+    """The column in which the campaign's tables count an answer.
+
+    Args:
+        given: the answer, in any of the campaign's spellings.
+        name: task and label that are mapped to it, for the message.
+        campaign: whose answer it must be.
+
+    Raises:
+        VoteTableError: the campaign has no such answer.
+    """
     suffix = next((s for s, role in campaign.published.suffixes.items() if role == "count"), None)
     spelling = {column: stem for stem, column in [*campaign.published.answers.items()][::-1]}
-    answer = next(
-        (
-            grammar.answers[line.answer]
-            for grammar in campaign.grammars
-            if line.answer in grammar.answers
-        ),
-        None,
-    )
+    answer = tree_column(given, campaign)
     if answer is not None:
         return answer if suffix is None else f"{spelling[answer]}{suffix}"
-    if line.answer in campaign.superseded and suffix is not None:
-        return f"{line.answer}{suffix}"
+    if given in campaign.superseded and suffix is not None:
+        return f"{given}{suffix}"
     known = [name for grammar in campaign.grammars for name in grammar.answers]
-    close = difflib.get_close_matches(line.answer, known, n=1)
+    close = difflib.get_close_matches(given, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(known[:5])}..."
     raise VoteTableError(
-        f"reductions: '{line.name}' is mapped to '{line.answer}', which is no answer of campaign "
-        f"'{campaign.name}'; {hint}"
+        f"'{name}' is mapped to '{given}', which is no answer of campaign '{campaign.name}'; {hint}"
     )

@@ -1,7 +1,7 @@
 """The survey's id of each Panoptes subject, from the project's subjects export."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from galaxyloop.errors import VoteTableError
@@ -59,13 +59,23 @@ def find_subject_ids(uri: str, key: str, wanted: Collection[str]) -> SubjectIds:
 
 
 def _read_key(metadata: str, key: str) -> tuple[str, str]:
-    """The id under the key, or why there is none."""
+    """The id under the key of a JSON text, or why there is none."""
     try:
         values = json.loads(metadata)
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         return "", "the subject's metadata is no JSON object; export the subjects again"
+    return find_key(values, key)
+
+
+def find_key(values: Mapping[str, object], key: str) -> tuple[str, str]:
+    """The id that a subject's metadata hold under a key, or why there is none.
+
+    Args:
+        values: the metadata.
+        key: with or without its mark; as it is written it goes before the same with another mark.
+    """
     bare = key.lstrip(_HIDING)
     ids = {name: _as_id(value) for name, value in values.items() if name.lstrip(_HIDING) == bare}
     usable = {id_str for id_str in ids.values() if id_str}

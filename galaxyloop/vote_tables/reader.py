@@ -102,10 +102,12 @@ class SourceReader:
 
         Raises:
             VoteTableError: the table is damaged, has no row or no votes, or its ids lost digits.
-            TooManyRejectsError: more rows are rejected than the settings allow.
+            TooManyRejectsError: more rows or classifications are rejected than may be.
             StorageError: the network or the storage failed; it may work later.
         """
-        uri, before = self.table.source.uri, self.rejects.reasons.copy()
+        uri = self.table.source.uri
+        self._reject_classifications()
+        before = self.rejects.reasons.copy()
         columns = (self.layout.id_column, *self.layout.number_columns)
         self._reject([{**vars(line), "source": uri} for line in self.table.rejected])
         self.n_read += len(self.table.rejected)
@@ -152,12 +154,28 @@ class SourceReader:
             ignored_columns=list(layout.ignored),
             n_absent=self.n_absent,
             is_derived=layout.campaign.is_derived,
+            classifications=getattr(self.table.gathered, "classifications", None),
         )
 
     def _reject(self, lines: list[dict[str, Any]]) -> None:
         """Count rejected rows and hand them on."""
         self.n_rejected += len(lines)
         self.rejects.write(lines)
+
+    def _reject_classifications(self) -> None:
+        """Hand on single classifications that cannot be used; stop if they are too many."""
+        gathered, uri = self.table.gathered, self.table.source.uri
+        if gathered is None or gathered.classifications is None:
+            return
+        lines = [{**vars(line), "source": uri} for line in gathered.rejected_rows]
+        self.rejects.write(lines)
+        n_rejected = len(lines)
+        n_judged = gathered.classifications.n_used + n_rejected
+        if n_rejected > self.config.max_reject_rate * n_judged:
+            reasons = Counter(str(line["reason"]) for line in lines).most_common()
+            bound = self.config.max_reject_rate
+            what = f"classifications in {uri}"
+            raise TooManyRejectsError(what, n_rejected, n_judged, bound, dict(reasons))
 
     def _check_rate(self, reasons: Counter[str]) -> None:
         """Stop if too few rows are left to be the table that was meant."""

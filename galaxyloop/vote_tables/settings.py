@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from galaxyloop.config import StrictConfig, require
+from galaxyloop.vote_tables.panoptes_classification_settings import ClassificationsConfig
 from galaxyloop.vote_tables.reduction_lines import parse_reductions
 
 REBUILDS = ("none", "weighted")
@@ -28,42 +29,58 @@ class VoteSource(StrictConfig):
     """For a table of Panoptes (or Caesar) reductions, which has one row a subject and task: which
     answer each task and slug is, a line each: ``T0.smooth = smooth-or-featured-dr5_smooth``.
     ``T10.ring =`` sets votes aside, ``T10 =`` all votes of the task."""
+    classifications: ClassificationsConfig = ClassificationsConfig()
+    """For an export of single classifications, one row a volunteer and subject: which answer each
+    task and label is, and which classifications count."""
     workflow_id: str = ""
-    """Workflow whose reductions are read; may be empty if the table holds one only."""
+    """Workflow whose reductions or classifications are read; may be empty if the table holds one
+    only."""
     subjects: str = ""
-    """Path or address of the project's subjects export, which gives each subject the id that
-    ``subject_key`` names; empty keeps subject_id for the galaxies' id."""
+    """For reductions: path or address of the project's subjects export, which gives each subject
+    the id that ``subject_key`` names. Classifications hold it themselves."""
     subject_key: str = ""
     """Metadata of a subject that holds the galaxy's id: ``iauname``, also if it was uploaded as
-    ``!iauname`` or ``#iauname`` (in YAML, put these two in quotes)."""
+    ``!iauname`` or ``#iauname`` (in YAML, put these two in quotes). Empty keeps subject_id."""
+
+    @property
+    def is_gathered(self) -> bool:
+        """Whether a galaxy's votes are gathered from several rows of Panoptes."""
+        return bool(self.reductions or self.classifications.answers)
 
     def __post_init__(self) -> None:
         """Check the settings that need no file."""
-        self._check_reductions()
+        self._check_panoptes()
         require(bool(self.uri), "uri must name a file, got ''")
         require(
             self.rebuild in REBUILDS,
             f"rebuild must be one of {', '.join(REBUILDS)}, got '{self.rebuild}'",
         )
 
-    def _check_reductions(self) -> None:
-        """Settings of reductions go together."""
+    def _check_panoptes(self) -> None:
+        """Settings of reductions, and of classifications, go together."""
         parse_reductions(self.reductions)
+        require(
+            not (self.reductions and self.classifications.answers),
+            "a table has reductions or classifications, got settings of both; keep those of the "
+            "shape that it has",
+        )
         for name in ("workflow_id", "subjects", "subject_key"):
+            is_used = self.reductions if name == "subjects" else self.is_gathered
             require(
-                bool(self.reductions) or not getattr(self, name),
-                f"{name} is for tables of Panoptes reductions, got '{getattr(self, name)}' without "
-                "reductions; say there which answer each task and slug is",
+                bool(is_used) or not getattr(self, name),
+                f"{name} is for tables of Panoptes reductions"
+                f"{'' if name == 'subjects' else ' or classifications'}, got "
+                f"'{getattr(self, name)}' without; say which answer each task and slug or label is",
             )
         require(
-            bool(self.subjects) == bool(self.subject_key),
+            not self.reductions or bool(self.subjects) == bool(self.subject_key),
             "subjects and subject_key go together (the export, and the metadata that holds the "
             f"galaxy's id), got subjects='{self.subjects}' and subject_key='{self.subject_key}'",
         )
         require(
-            not (self.reductions and self.id_column),
-            f"id_column cannot be set for reductions, got '{self.id_column}'; their galaxies are "
-            "named by subject_id, or by subjects and subject_key",
+            not (self.is_gathered and self.id_column),
+            f"id_column cannot be set for reductions or classifications, got '{self.id_column}'; "
+            "their galaxies are named by subject_id, or by subject_key",
         )
 
 

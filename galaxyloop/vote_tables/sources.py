@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from galaxyloop.table_files import Batch, read_batches, read_header
 from galaxyloop.vote_tables.panoptes import GalaxyVotes, RejectedGalaxy, gather_reductions
+from galaxyloop.vote_tables.panoptes_classifications import gather_classifications
 from galaxyloop.vote_tables.panoptes_plan import refuse_panoptes_rows
 from galaxyloop.vote_tables.settings import VoteSource
 
@@ -49,7 +50,7 @@ class SourceTable:
 
 
 def open_source(source: VoteSource) -> SourceTable:
-    """The table of a source; reductions are read whole.
+    """The table of a source; reductions and classifications are read whole.
 
     Raises:
         VoteTableError: there is no such file, it is no table, or its shape is not the one that
@@ -57,9 +58,10 @@ def open_source(source: VoteSource) -> SourceTable:
         StorageError: the network or the storage failed; it may work later.
     """
     header = read_header(source.uri)
-    if not source.reductions:
+    if not source.is_gathered:
         refuse_panoptes_rows(header, source)
         return SourceTable(source, header)
-    gathered = gather_reductions(source, header)
+    gather = gather_reductions if source.reductions else gather_classifications
+    gathered = gather(source, header)
     names = [gathered.id_column, *gathered.votes, *gathered.set_aside]
     return SourceTable(source, names, gathered)

@@ -18,6 +18,19 @@ SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
+class ClassificationCounts:
+    """Of a source of single classifications; n_read = n_used + n_rejected + those set aside."""
+
+    n_read: int
+    n_used: int
+    n_rejected: int
+    n_volunteers: int
+    """Volunteers who gave those that are used."""
+    set_aside: dict[str, int]
+    """Why classifications do not count that nothing is wrong with, to how many these are."""
+
+
+@dataclass(frozen=True)
 class SourceSummary:
     """What was read from one source; n_read = n_accepted + n_rejected + n_absent."""
 
@@ -45,6 +58,8 @@ class SourceSummary:
     """Galaxies of the table that are not in the campaign: all their cells are empty."""
     is_derived: bool = False
     """Whether the votes stand for an expert's attributes: no volunteer gave them."""
+    classifications: ClassificationCounts | None = None
+    """Where votes were counted from classifications, one a volunteer; else None."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,9 @@ class VoteSummary:
     def from_json(cls, text: str) -> "VoteSummary":
         """The summary that ``to_json`` wrote."""
         data: dict[str, Any] = json.loads(text)
+        for source in data["sources"]:
+            if counts := source.get("classifications"):
+                source["classifications"] = ClassificationCounts(**counts)
         data["sources"] = [SourceSummary(**source) for source in data["sources"]]
         return cls(**data)
 
