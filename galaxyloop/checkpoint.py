@@ -250,6 +250,7 @@ def _vote_model(config: dict[str, Any]) -> GalaxyModel:
         is_number = isinstance(n_axes, int) and not isinstance(n_axes, bool)
         require(is_number, f"reference_axes must be a whole number, got {n_axes!r}")
         model.reference = FeatureReference(base.encoder.n_features, n_axes)
+    model.set_temperatures(dict(config.get("temperatures", {})))
     return model
 
 

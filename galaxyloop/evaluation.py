@@ -20,6 +20,7 @@ from galaxyloop.metrics import (
     METRIC_COLUMNS,
     MetricsConfig,
     add_average_ratio,
+    beside_uncalibrated,
     calibration_table,
     count_pit,
     evaluate_fractions,
@@ -60,7 +61,7 @@ class Evaluation:
     metrics: pd.DataFrame
     """campaign, question, metric, value, low, high, n_galaxies."""
     calibration: pd.DataFrame
-    """question, nominal, observed, n_galaxies."""
+    """question, nominal, observed, n_galaxies; of a calibrated model observed_uncalibrated too."""
     id_strs: np.ndarray
     fractions: Float[np.ndarray, "galaxy answer"]
     """Predicted mean vote fractions."""
@@ -121,7 +122,7 @@ def evaluate_checkpoint(
     held_out = select_split(cutouts, votes, splits, model.tree, "test")
     training = select_split(cutouts, votes, splits, model.tree, "train").labels
     with predicting(model, posterior.n_threads):
-        samples = predict_concentrations(model, _images(held_out, posterior), posterior)
+        samples = predict_concentrations(model, read_images(held_out, posterior), posterior)
         drawn = samples, held_out, _groups(held_out, splits)
         evaluation = _compare(drawn, training.astype(np.int64), model, configs)
     with whole_directory(directory) as draft:
@@ -184,13 +185,18 @@ def _compare(
     shown = _best_known(counts, tree)
     id_strs = held_out.cutouts.id_strs[held_out.positions]
     likelihood = mixture_log_likelihood(samples, counts, tree)
+    metrics = evaluate_predictions(samples, counts, training, tree, config, pit)
+    calibration = calibration_table(pit, tree, config.levels)
+    if model.temperatures:
+        before = samples * model.head.temperatures.to(samples)
+        metrics, calibration = beside_uncalibrated(
+            (metrics, calibration), before, (counts, training), tree, config
+        )
     return Evaluation(
         tree=tree,
         config=config,
-        metrics=add_average_ratio(
-            evaluate_predictions(samples, counts, training, tree, config, pit), tree
-        ),
-        calibration=calibration_table(pit, tree, config.levels),
+        metrics=add_average_ratio(metrics, tree),
+        calibration=calibration,
         id_strs=id_strs,
         fractions=vote_fractions(samples, tree).mean(dim=0).numpy(),
         votes=counts,
@@ -241,7 +247,7 @@ def _write(evaluation: Evaluation, directory: Path) -> None:
     np.savez(directory / _ARRAYS, **arrays)
 
 
-def _images(
+def read_images(
     galaxies: LabelledCutouts, config: PosteriorConfig
 ) -> Iterator[UInt8[np.ndarray, "galaxy y x band"]]:
     """Batches of images in order."""

@@ -10,6 +10,9 @@ MIN_CONCENTRATION = 1.0
 CONCENTRATION_RANGE = 100.0
 LARGEST_FREE_LOGIT = 5.0
 """Logits up to this size, concentrations from 1.7 to 100.3, cost nothing in training."""
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 2.0
+"""What concentrations may be divided by: they stay within (0.5, 2020), where
+``posterior.mixture_interval`` is exact."""
 _FIRST_CONCENTRATION = 4.0
 
 
@@ -20,6 +23,11 @@ class VoteHead(nn.Module):
     (the scaled sigmoid of Walmsley et al. 2022, arXiv:2102.08414). Dropout is the only
     randomness of the whole network: one set of masks is one network drawn from the posterior
     (Gal & Ghahramani 2016, arXiv:1506.02142).
+
+    Attributes:
+        temperatures: what each answer's concentration is divided by after training, the same for
+            all answers to a question, so that fractions stay as they are; 1 unless calibrated
+            (see ``galaxyloop.calibration``). The training loss does not see them.
     """
 
     def __init__(self, n_features: int, n_answers: int, dropout_rate: float = 0.2) -> None:
@@ -40,13 +48,16 @@ class VoteHead(nn.Module):
         self.linear = nn.Linear(n_features, n_answers)
         share = (_FIRST_CONCENTRATION - MIN_CONCENTRATION) / CONCENTRATION_RANGE
         nn.init.constant_(self.linear.bias, math.log(share / (1 - share)))
+        self.temperatures: Tensor
+        # Kept in a checkpoint's description and not among the weights, which stay as trained.
+        self.register_buffer("temperatures", torch.ones(n_answers), persistent=False)
 
     def forward(
         self,
         features: Float[Tensor, "galaxy feature"],
         masks: Float[Tensor, "sample feature"] | None = None,
     ) -> Float[Tensor, "*sample galaxy answer"]:
-        """Concentrations, each in (1, 101), always in float32.
+        """Concentrations over their temperatures, always in float32; each in (1, 101) at 1.
 
         Args:
             features: the encoder's output.
@@ -56,7 +67,7 @@ class VoteHead(nn.Module):
         Returns:
             ``[galaxy, answer]``, or ``[sample, galaxy, answer]`` with masks.
         """
-        return concentrations_of(self.logits(features, masks))
+        return concentrations_of(self.logits(features, masks)) / self.temperatures
 
     def logits(
         self,

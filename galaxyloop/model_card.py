@@ -95,7 +95,8 @@ def _images(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _data(config: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers and digests of what was learnt from; how it was cut out stands above."""
-    return {name: told for name, told in config.get("data", {}).items() if name != "cutouts"}
+    own = ("cutouts", "calibration")
+    return {name: told for name, told in config.get("data", {}).items() if name not in own}
 
 
 def _metrics(metrics: pd.DataFrame | None) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -13,7 +14,7 @@ from galaxyloop.config import StrictConfig, require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.encoders import Encoder
 from galaxyloop.feature_reference import FeatureReference
-from galaxyloop.heads import VoteHead
+from galaxyloop.heads import MAX_TEMPERATURE, MIN_TEMPERATURE, VoteHead
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,36 @@ class GalaxyModel(GalaxyEncoder):
         concentrations: Tensor = self.head(self.features(images))
         return concentrations
 
+    @property
+    def temperatures(self) -> dict[str, float]:
+        """What each question's concentrations are divided by; empty if none was calibrated."""
+        of_answer = self.head.temperatures.tolist()
+        found = {name: of_answer[part.start] for name, part in self.tree.slices.items()}
+        return found if any(value != 1 for value in found.values()) else {}
+
+    def set_temperatures(self, temperatures: Mapping[str, object]) -> None:
+        """Divide each question's concentrations by its temperature from now on.
+
+        Args:
+            temperatures: of some questions; the others have 1.
+
+        Raises:
+            ConfigError: a question is unknown, or a temperature is out of range.
+        """
+        of_answer = torch.ones(len(self.tree.columns))
+        for question, value in temperatures.items():
+            require(question in self.tree.slices, f"temperatures has no question '{question}'")
+            is_good = isinstance(value, float) and MIN_TEMPERATURE <= value <= MAX_TEMPERATURE
+            require(
+                is_good,
+                f"temperatures must be in [{MIN_TEMPERATURE}, {MAX_TEMPERATURE}], got {value!r} "
+                f"for '{question}'; calibrate again",
+            )
+            of_answer[self.tree.slices[question]] = cast(float, value)
+        self.head.temperatures = of_answer.to(self.head.temperatures.device)
+
     def describe(self) -> dict[str, Any]:
-        """As of the encoder, with the tree, the head's dropout and the reference's axes if any."""
+        """As of the encoder, with the tree, and what head and reference have been given."""
         described = {
             **super().describe(),
             "tree": json.loads(self.tree.to_json()),
@@ -131,4 +160,6 @@ class GalaxyModel(GalaxyEncoder):
         }
         if self.reference.is_fitted:
             described["reference_axes"] = self.reference.n_axes
+        if self.temperatures:
+            described["temperatures"] = self.temperatures
         return described

@@ -70,7 +70,8 @@ CODE_VERSIONS = {
     "pretrain_supervised": "6",
     "pretrain_byol": "4",
     "pretrain_hybrid": "5",
-    "evaluate": "6",
+    "calibrate": "1",
+    "evaluate": "7",
     "predict_shard": "4",
     "finetune": "5",
     "evaluate_finetuned": "4",
@@ -79,6 +80,7 @@ CODE_VERSIONS = {
     "join_representations": "1",
     "make_random_encoder": "3",
     "run_cells": "4",
+    "run_scaling_cell": "1",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 

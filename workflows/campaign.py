@@ -3,6 +3,7 @@
 from flytekit import dynamic, workflow
 
 from galaxyloop.acquisition import AcquisitionConfig, InformationConfig
+from galaxyloop.calibration import CalibrationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
@@ -36,6 +37,7 @@ def cross_validate(
     run: SupervisedRun,
     posterior: PosteriorConfig,
     metrics: MetricsConfig,
+    calibration: CalibrationConfig,
 ) -> list[Evaluation]:
     """Train and evaluate once a fold, each with that fold held out."""
     evaluations = []
@@ -49,6 +51,7 @@ def cross_validate(
             posterior=posterior,
             metrics=metrics,
             purpose=f"fold {fold}",
+            calibration=calibration,
         )
         evaluations.append(evaluation)
     return evaluations
@@ -72,6 +75,7 @@ def campaign_round(
     acquisition: AcquisitionConfig = AcquisitionConfig(),
     previous: str = "",
     promotion: PromotionConfig = PromotionConfig(),
+    calibration: CalibrationConfig = CalibrationConfig(),
 ) -> str:
     """Play one round: ingest, train, evaluate, promote, build the catalogue, rank, report.
 
@@ -93,6 +97,7 @@ def campaign_round(
         acquisition: how galaxies are ranked for volunteers.
         previous: directory of the survey version this one grows from; empty for a new survey.
         promotion: how sure one must be that the new version is better than the champion.
+        calibration: how temperatures are fitted on the galaxies that validate.
     """
     check_round(
         votes=votes,
@@ -116,6 +121,7 @@ def campaign_round(
         posterior=posterior,
         metrics=metrics,
         purpose="round",
+        calibration=calibration,
     )
     folds = cross_validate(
         n_folds=n_folds,
@@ -126,6 +132,7 @@ def campaign_round(
         run=run,
         posterior=posterior,
         metrics=metrics,
+        calibration=calibration,
     )
     model = register_model(run_id=run_id, name=model_name, alias="challenger")
     promoted = promote_if_better(

@@ -2,6 +2,7 @@
 
 from flytekit import workflow
 
+from galaxyloop.calibration import CalibrationConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.metrics import MetricsConfig
 from galaxyloop.posterior import PosteriorConfig
@@ -14,6 +15,7 @@ from schemas.artefacts import Checkpoint, CutoutShard, Evaluation, SurveyVersion
 from schemas.model_version import ModelVersion
 from schemas.splits import KeyedSplits
 from tasks import pretrain as training
+from tasks.calibrate import calibrate
 from tasks.evaluate import evaluate
 from tasks.registry import log_pretraining, log_training, register_model, resolve_start
 from tasks.votes import read_votes, split_galaxies, split_images
@@ -31,8 +33,9 @@ def train_and_evaluate(
     posterior: PosteriorConfig,
     metrics: MetricsConfig,
     purpose: str,
+    calibration: CalibrationConfig = CalibrationConfig(),
 ) -> tuple[Checkpoint, Evaluation, str]:
-    """Train on some galaxies, evaluate on others, log both; also gives the run's id.
+    """Train on some galaxies, calibrate and evaluate on others, log it; also gives the run's id.
 
     Args:
         survey: the survey version the galaxies are of.
@@ -43,10 +46,21 @@ def train_and_evaluate(
         posterior: dropout samples and intervals.
         metrics: how held-out predictions are judged.
         purpose: what the training is for, as the run's tag says.
+        calibration: how temperatures are fitted on the galaxies that validate.
     """
     digest = training.digest_labels(survey=survey, shards=shards, votes=votes, splits=splits)
-    checkpoint = training.pretrain_supervised(
+    trained = training.pretrain_supervised(
         data_digest=digest, survey=survey, shards=shards, votes=votes, splits=splits, run=run
+    )
+    checkpoint = calibrate(
+        checkpoint=trained,
+        data_digest=digest,
+        survey=survey,
+        shards=shards,
+        votes=votes,
+        splits=splits,
+        posterior=posterior,
+        calibration=calibration,
     )
     evaluation = evaluate(
         checkpoint=checkpoint,
@@ -84,6 +98,7 @@ def pretrain_supervised(
     metrics: MetricsConfig = MetricsConfig(),
     previous: str = "",
     promotion: PromotionConfig = PromotionConfig(),
+    calibration: CalibrationConfig = CalibrationConfig(),
 ) -> ModelVersion:
     """Train an encoder on volunteers' votes, evaluate it, register and promote it.
 
@@ -102,6 +117,7 @@ def pretrain_supervised(
         metrics: how held-out predictions are judged.
         previous: directory of the survey version this one grows from; empty for a new survey.
         promotion: how sure one must be that the new version is better than the champion.
+        calibration: how temperatures are fitted on the galaxies that validate.
     """
     survey, shards = ingest_survey(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
@@ -117,6 +133,7 @@ def pretrain_supervised(
         posterior=posterior,
         metrics=metrics,
         purpose="pretraining",
+        calibration=calibration,
     )
     model: ModelVersion = register_model(run_id=run_id, name=model_name, alias=alias)
     promote_if_better(
@@ -194,6 +211,7 @@ def pretrain_hybrid(
     start: str = "",
     previous: str = "",
     promotion: PromotionConfig = PromotionConfig(),
+    calibration: CalibrationConfig = CalibrationConfig(),
 ) -> ModelVersion:
     """Train an encoder on all images and the votes of some, evaluate it, register and promote it.
 
@@ -214,6 +232,7 @@ def pretrain_hybrid(
             further; empty for first weights.
         previous: directory of the survey version this one grows from; empty for a new survey.
         promotion: how sure one must be that the new version is better than the champion.
+        calibration: how temperatures are fitted on the galaxies that validate.
     """
     survey, shards = ingest_survey(
         manifest=manifest, ingest=ingest, cutouts=cutouts, previous=previous
@@ -221,7 +240,7 @@ def pretrain_hybrid(
     table = read_votes(sources=votes, checks=vote_checks)
     splits = split_galaxies(survey=survey, votes=table, config=split)
     digest = training.digest_labels(survey=survey, shards=shards, votes=table, splits=splits)
-    checkpoint = training.pretrain_hybrid(
+    trained = training.pretrain_hybrid(
         data_digest=digest,
         images_digest=training.digest_images(survey=survey, shards=shards, splits=splits),
         survey=survey,
@@ -230,6 +249,16 @@ def pretrain_hybrid(
         splits=splits,
         run=run,
         start=resolve_start(start=start),
+    )
+    checkpoint = calibrate(
+        checkpoint=trained,
+        data_digest=digest,
+        survey=survey,
+        shards=shards,
+        votes=table,
+        splits=splits,
+        posterior=posterior,
+        calibration=calibration,
     )
     evaluation = evaluate(
         checkpoint=checkpoint,

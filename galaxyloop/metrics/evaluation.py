@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64, Integer
+from jaxtyping import Bool, Float, Float64, Integer
 from torch import Tensor
 
 from galaxyloop.decision_tree import DecisionTree
@@ -16,6 +16,12 @@ from galaxyloop.metrics.averages import question_sets
 from galaxyloop.metrics.bootstrap import Means, Metric, evaluate_metric
 from galaxyloop.metrics.calibration import count_pit, is_covered, is_not_mirrored
 from galaxyloop.metrics.config import MetricsConfig
+from galaxyloop.metrics.discrete_coverage import (
+    CountsWithin,
+    counts_within,
+    discrete_coverage_metrics,
+)
+from galaxyloop.metrics.science import Answered, is_mostly_asked, science_metrics
 
 METRIC_COLUMNS = ("campaign", "question", "metric", "value", "low", "high", "n_galaxies")
 _GALAXIES_PER_CHUNK = 4096
@@ -29,6 +35,8 @@ class _HeldOut:
     fractions: Float64[np.ndarray, "galaxy answer"]
     log_likelihood: Float64[np.ndarray, " galaxy"]
     pit: Float64[np.ndarray, "galaxy answer"]
+    within: CountsWithin
+    is_mostly_asked: Bool[np.ndarray, " galaxy"]
     is_not_mirrored: np.ndarray
     training_mean: Float64[np.ndarray, " answer"]
 
@@ -49,7 +57,8 @@ def evaluate_predictions(
     ``confident_accuracy`` of the likeliest answer where volunteers are confident;
     ``log_likelihood`` of the votes under the mixture of samples [nats a galaxy]; ``coverage_90``
     and so on of the observed counts by central intervals; ``calibration_error``, the mean distance
-    of the integral transforms' distribution from uniform. Galaxies count from ``min_votes`` votes
+    of the integral transforms' distribution from uniform; and those of ``science_metrics`` and
+    ``discrete_coverage_metrics``. Galaxies count from ``min_votes`` votes
     on the question, for ``log_likelihood`` from one. The last rows are its sums over a galaxy's
     questions: of each campaign where there are several, and of all (see ``question_sets``).
 
@@ -70,7 +79,8 @@ def evaluate_predictions(
     training_mean = mean_fractions(training_votes, tree, config.min_votes)
     log_likelihood = mixture_log_likelihood(samples, votes, tree)
     fractions = vote_fractions(samples, tree).mean(dim=0).double().cpu().numpy()
-    held_out = _by_question((fractions, log_likelihood), votes, tree, pit, training_mean)
+    calibration = pit, counts_within(samples, votes, tree, config)
+    held_out = _by_question((fractions, log_likelihood), votes, tree, calibration, training_mean)
     metrics = [(name, metric) for name, one in held_out for metric in _metrics(one, config)]
     return _table([*metrics, *_total_log_likelihoods(log_likelihood, votes, tree)], tree, config)
 
@@ -142,12 +152,13 @@ def _by_question(
     predicted: tuple[Float64[np.ndarray, "galaxy answer"], Float64[np.ndarray, "galaxy question"]],
     votes: Integer[np.ndarray, "galaxy answer"],
     tree: DecisionTree,
-    pit: Float64[np.ndarray, "galaxy answer"],
+    calibration: tuple[Float64[np.ndarray, "galaxy answer"], CountsWithin],
     training_mean: Float64[np.ndarray, " answer"],
 ) -> Iterator[tuple[str, _HeldOut]]:
     """What is compared, question by question; predicted are fractions and log-likelihoods."""
     fractions, log_likelihood = predicted
-    keep = is_not_mirrored(tree)
+    keep, asked = is_not_mirrored(tree), is_mostly_asked(votes, tree)
+    pit, within = calibration
     for index, (question, part) in enumerate(tree.slices.items()):
         yield (
             question,
@@ -156,6 +167,8 @@ def _by_question(
                 fractions[:, part],
                 log_likelihood[:, index],
                 pit[:, part],
+                CountsWithin(*(one[:, part] for one in within)),
+                asked[:, index],
                 keep[part],
                 training_mean[part],
             ),
@@ -207,7 +220,12 @@ def _metrics(held_out: _HeldOut, config: MetricsConfig) -> Iterator[Metric]:
     is_sure = observed.max(axis=1, initial=0) > config.confident_fraction
     is_right = observed[is_sure].argmax(axis=1) == predicted[is_sure].argmax(axis=1)
     yield Metric("confident_accuracy", is_right[:, None].astype(float), _only)
-    yield from _calibration_metrics(held_out.pit[is_enough], held_out.is_not_mirrored, config)
+    asked = held_out.is_mostly_asked[is_enough]
+    yield from science_metrics(Answered(held_out.votes[is_enough], predicted, asked), config)
+    keep = held_out.is_not_mirrored
+    yield from _calibration_metrics(held_out.pit[is_enough], keep, config)
+    within = CountsWithin(*(one[is_enough] for one in held_out.within))
+    yield from discrete_coverage_metrics(within, keep)
 
 
 def _fraction_metrics(

@@ -5,7 +5,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
-from galaxyloop.plots.style import BLUE, GREY, tidy
+from galaxyloop.plots.style import BLUE, GREY, ORANGE, tidy
 
 
 def plot_calibration(coverage: pd.DataFrame, ax: Axes) -> Axes:
@@ -15,7 +15,8 @@ def plot_calibration(coverage: pd.DataFrame, ax: Axes) -> Axes:
 
     Args:
         coverage: nominal and observed, each from 0 to 1. Where there is a ``question`` column each
-            question gets a thin line, and the mean over questions the thick one.
+            question gets a thin line, and the mean over questions the thick one; with
+            ``observed_uncalibrated`` a dotted line shows the mean before calibration.
         ax: where to draw.
     """
     ax.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1)
@@ -27,6 +28,10 @@ def plot_calibration(coverage: pd.DataFrame, ax: Axes) -> Axes:
             )
     pooled = coverage.groupby("nominal")["observed"].mean()
     ax.plot(pooled.index, pooled, color=BLUE, linewidth=2, marker="o", markersize=4, label="mean")
+    if "observed_uncalibrated" in coverage:
+        before = coverage.groupby("nominal")["observed_uncalibrated"].mean()
+        label = "mean before calibration"
+        ax.plot(before.index, before, color=ORANGE, linewidth=1.5, linestyle=":", label=label)
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.set(xlabel="nominal coverage of the interval", ylabel="observed coverage")
     ax.legend(frameon=False, fontsize=8, loc="upper left")

@@ -1,8 +1,11 @@
 """Predicted numbers of votes: the beta-binomial of one answer against the rest."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from galaxyloop.decision_tree import DecisionTree
+from galaxyloop.dirichlet import sum_by_answer
 
 
 def vote_count_probability(
@@ -26,6 +29,46 @@ def vote_count_probability(
     answer, rest = log_urn_weights(concentrations, n_votes).unbind(dim=-2)
     total = log_urn_weights(concentrations.sum(dim=-1), n_votes)[..., -1:]
     return (answer + rest.flip(-1) - total).exp()
+
+
+def answer_against_rest(
+    concentrations: Float[Tensor, "*batch answer"], tree: DecisionTree
+) -> Float[Tensor, "*batch answer 2"]:
+    """Each answer's concentration beside the sum of its question's others.
+
+    Votes for one answer against all others are beta-binomial with these two.
+    """
+    rest = sum_by_answer(concentrations, tree) - concentrations
+    return torch.stack([concentrations, rest], dim=-1)
+
+
+def vote_count_interval(
+    concentrations: Float[Tensor, "sample *batch 2"],
+    n_votes: int,
+    levels: tuple[float, float] = (0.05, 0.95),
+) -> tuple[Int[Tensor, "*batch"], Int[Tensor, "*batch"]]:
+    """Smallest and largest number of votes in the central interval of what is predicted.
+
+    Exact: the mixture's probabilities of 0, 1 ... votes are added up. Counts are whole, so the
+    interval holds at least the nominal probability, and often more.
+
+    Args:
+        concentrations: of an answer and of its question's rest (see ``answer_against_rest``).
+        n_votes: votes on the question, >= 0.
+        levels: lower and upper level, in (0, 1).
+
+    Returns:
+        The counts at which the probability of so many votes or fewer first reaches each level.
+
+    Raises:
+        ValueError: the levels do not rise within (0, 1), or ``n_votes`` is negative.
+    """
+    if not 0 < levels[0] < levels[1] < 1:
+        raise ValueError(f"levels must rise within (0, 1), got {levels}; use (0.05, 0.95) for 90 %")
+    probability = vote_count_probability(concentrations.double(), n_votes).mean(dim=0)
+    up_to = probability.cumsum(dim=-1)
+    low, high = ((up_to < level).sum(dim=-1).clamp(max=n_votes) for level in levels)
+    return low, high
 
 
 def log_urn_weights(

@@ -1,5 +1,6 @@
 """The report's tables and key numbers, as texts ready to be set."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ METRIC_TITLES = {
     "mae": "mean absolute error",
     "log_likelihood": "log-likelihood [nats]",
     "confident_accuracy": "accuracy if volunteers agree",
+    "confident_f1": "F1 if volunteers agree",
     "coverage_90": "coverage of 90 %",
     "calibration_error": "calibration error",
 }
@@ -192,14 +194,16 @@ def metric_title(name: str) -> str:
 
 
 _COUNTS = ("n_read", "n_used", "n_rejected")
+_FINE_PRINT = re.compile(r"^coverage_|^discrete_coverage|_asked$|_noise$|_uncalibrated$")
+"""Metrics that would make the table too wide; the calibration chart draws some of them."""
 
 
 def _metric_columns(metrics: pd.DataFrame) -> list[str]:
-    """The metrics to list; of the coverages one, as all are in the calibration chart."""
+    """The metrics to list; the table of all of them lies beside the report."""
     found = dict.fromkeys(metrics["metric"])
     others = [name for name in found if name not in METRIC_TITLES]
     known = [name for name in METRIC_TITLES if name in found]
-    return [*known, *(name for name in others if not name.startswith("coverage_"))]
+    return [*known, *(name for name in others if not _FINE_PRINT.search(name))]
 
 
 def _metric_cell(row: Mapping[Any, Any] | None) -> Cell:

@@ -29,6 +29,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "pretrain_supervised": TRAINING,
     "pretrain_byol": TRAINING,
     "pretrain_hybrid": TRAINING,
+    "calibrate": (*NETWORK, "calibration", "metrics", "posterior", "shards", "training/data"),
     "evaluate": (*NETWORK, "evaluation", "metrics", "posterior", "shards", "training/data"),
     "predict_shard": (
         *NETWORK,
@@ -42,6 +43,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "join_representations": ("devices", "random_streams", "representations"),
     "make_random_encoder": (*TRAINING, "label_efficiency"),
     "run_cells": (*TRAINING, "finetuning", "label_efficiency"),
+    "run_scaling_cell": (
+        *TRAINING,
+        *("metrics/evaluation", "posterior"),
+        *("scaling/cells", "scaling/config", "scaling/held_out"),
+    ),
 }
 """What each cached task's result depends on: modules, or packages with all of theirs."""
 

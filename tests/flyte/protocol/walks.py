@@ -31,6 +31,7 @@ SMALL: dict[str, Any] = {
     "run": {"training": TRAINING},
     "metrics": {"n_bootstrap": 20},
     "posterior": {"n_samples": 4, "n_threads": 1},
+    "calibration": {"min_galaxies": 2},
     "information": {"n_monte_carlo": 20, "max_outcomes": 100},
     "finetuning": {"training": TRAINING},
     "label_metrics": {"n_bootstrap": 20},
