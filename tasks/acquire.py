@@ -38,6 +38,7 @@ def rank_galaxies(
         tree,
         open_survey(survey).galaxies,
         load_votes(votes.download()),
+        config.name,
     )
     ranked = acquisition.rank_galaxies(candidates, tree, config)
     check_table(ranked, tree, judge_acquisition, "the acquisition list")

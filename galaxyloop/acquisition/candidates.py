@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
+from galaxyloop.acquisition.ranking import check_columns, columns_to_score
 from galaxyloop.campaigns import volunteers_questions
 from galaxyloop.decision_tree import DecisionTree
 
@@ -14,6 +16,7 @@ def read_candidates(
     tree: DecisionTree,
     galaxies: pd.DataFrame,
     votes: pd.DataFrame,
+    acquisition: str = "mutual_information",
 ) -> pd.DataFrame:
     """Positions and information of every galaxy that volunteers have not seen.
 
@@ -26,11 +29,19 @@ def read_candidates(
             images, that is in its group, has been seen; so has one whose group has the id of a
             voted image that left the survey. An expert's attributes do not count, unless the tree
             has no other questions.
+        acquisition: one of ``ACQUISITIONS``, whose columns are read too.
 
     Returns:
-        ``id_str``, ``ra_deg``, ``dec_deg`` and ``{question}_information_nats``, a row a galaxy.
+        ``id_str``, ``ra_deg``, ``dec_deg``, ``{question}_information_nats`` and what the
+        acquisition scores, a row a galaxy.
+
+    Raises:
+        ConfigError: the predictions lack what the acquisition scores.
     """
     information = [f"{question}_information_nats" for question in tree.question_names]
+    for path in prediction_files:
+        check_columns(pq.read_schema(path).names, tree, acquisition)
+    information += columns_to_score(tree, acquisition)
     columns = ["id_str", "image_digest", *information]
     files = [pd.read_parquet(path, columns=columns) for path in prediction_files]
     predictions = pd.concat(files or [pd.DataFrame(columns=columns)], ignore_index=True)

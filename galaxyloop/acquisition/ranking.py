@@ -5,10 +5,13 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float64
 
+from galaxyloop.acquisition.baselines import vote_entropy
 from galaxyloop.acquisition.config import AcquisitionConfig
 from galaxyloop.campaigns import volunteers_questions
+from galaxyloop.config import require
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import UnknownNameError
 
@@ -28,6 +31,36 @@ def score_by_mutual_information(
     return scores
 
 
+def score_by_entropy(
+    predictions: pd.DataFrame, tree: DecisionTree, config: AcquisitionConfig
+) -> Scores:
+    """Entropy of one vote on each of the chosen questions, times the share asked [nats].
+
+    What the mean prediction is unsure of, be it for want of training or because volunteers will
+    never agree: a baseline.
+    """
+    columns = [f"{column}_fraction" for column in tree.columns]
+    fractions = predictions[columns].to_numpy(dtype=np.float64, copy=True)
+    entropy = vote_entropy(torch.from_numpy(fractions), tree).numpy()
+    asked = predictions[[f"{name}_asked" for name in tree.question_names]]
+    names = _question_names(tree, config)
+    places = [tree.question_names.index(name) for name in names]
+    scores: Scores = (entropy * asked.to_numpy(dtype=np.float64))[:, places].sum(axis=1)
+    return scores
+
+
+def score_by_disagreement(
+    predictions: pd.DataFrame, tree: DecisionTree, config: AcquisitionConfig
+) -> Scores:
+    """Mutual information of one vote on each of the chosen questions, times the share asked [nats].
+
+    A baseline that does not see how many votes there will be.
+    """
+    columns = [f"{name}_disagreement_nats" for name in _question_names(tree, config)]
+    scores: Scores = predictions[columns].to_numpy(dtype=np.float64).sum(axis=1)
+    return scores
+
+
 def score_at_random(
     predictions: pd.DataFrame, tree: DecisionTree, config: AcquisitionConfig
 ) -> Scores:
@@ -42,7 +75,35 @@ def score_at_random(
 ACQUISITIONS: dict[str, Acquisition] = {
     "mutual_information": score_by_mutual_information,
     "random": score_at_random,
+    "entropy": score_by_entropy,
+    "disagreement": score_by_disagreement,
 }
+
+
+def columns_to_score(tree: DecisionTree, acquisition: str) -> list[str]:
+    """The columns that an acquisition scores, beside every question's information."""
+    names = tree.question_names
+    if acquisition == "entropy":
+        fractions = [f"{column}_fraction" for column in tree.columns]
+        return [*fractions, *(f"{name}_asked" for name in names)]
+    if acquisition == "disagreement":
+        return [f"{name}_disagreement_nats" for name in names]
+    return []
+
+
+def check_columns(found: Collection[str], tree: DecisionTree, acquisition: str) -> None:
+    """Refuse an acquisition for which a table of predictions lacks columns.
+
+    Raises:
+        ConfigError: it does; a survey's predictions have no disagreement.
+    """
+    lacking = [name for name in columns_to_score(tree, acquisition) if name not in found]
+    require(
+        not lacking,
+        f"the acquisition '{acquisition}' scores the columns {lacking[:3]} ..., which these "
+        "predictions lack; of a survey's predictions 'mutual_information' with "
+        "information.expected_votes=1 is the disagreement about one vote",
+    )
 
 
 def rank_galaxies(
@@ -57,7 +118,7 @@ def rank_galaxies(
 
     Args:
         predictions: one row a galaxy: ``id_str``, ``ra_deg``, ``dec_deg`` and
-            ``{question}_information_nats`` for each question.
+            ``{question}_information_nats`` for each question; and ``columns_to_score``.
         tree: the questions.
         config: the acquisition, and the questions that count.
         exclude_ids: galaxies to leave out: those that volunteers have seen already.
@@ -68,10 +129,12 @@ def rank_galaxies(
 
     Raises:
         UnknownNameError: there is no such acquisition, or no such question.
+        ConfigError: the acquisition needs columns that are not there.
         ValueError: an information is not finite.
     """
     if config.name not in ACQUISITIONS:
         raise UnknownNameError("acquisition", config.name, ACQUISITIONS)
+    check_columns(set(predictions.columns), tree, config.name)
     is_left = ~predictions["id_str"].isin(set(exclude_ids))
     candidates = predictions[is_left].reset_index(drop=True)
     scores = ACQUISITIONS[config.name](candidates, tree, config)

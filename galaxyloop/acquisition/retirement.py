@@ -80,9 +80,7 @@ def _first_question(question: Question, tree: DecisionTree) -> Question:
     return question
 
 
-def _widest_interval(
-    votes: pd.DataFrame, question: Question
-) -> Float64[np.ndarray, " galaxy"]:
+def _widest_interval(votes: pd.DataFrame, question: Question) -> Float64[np.ndarray, " galaxy"]:
     """Of the question's answers the widest 90 % interval, each by its Beta posterior."""
     from scipy.stats import beta  # here: scipy takes a while
 

@@ -154,6 +154,11 @@ def predictions(n_galaxies: int) -> pd.DataFrame:
     for name in spiral_tree().question_names:
         column = rng.uniform(0, 1, n_galaxies).round(1).astype(np.float32)
         table[f"{name}_information_nats"] = column
+        table[f"{name}_disagreement_nats"] = rng.uniform(0, 0.5, n_galaxies)
+        table[f"{name}_asked"] = rng.uniform(0, 1, n_galaxies)
+    for question in spiral_tree().questions:
+        shares = rng.dirichlet(np.ones(len(question.answers)), n_galaxies)
+        table[[f"{column}_fraction" for column in question.columns]] = shares
     return table
 
 
@@ -208,7 +213,7 @@ def test_rank_galaxies__at_random_changes_with_the_seed_and_ignores_information(
 
 
 def test_rank_galaxies__refuses_unknown_names() -> None:
-    with pytest.raises(UnknownNameError, match="no acquisition 'bald'; choose one of: mutual"):
+    with pytest.raises(UnknownNameError, match="no acquisition 'bald'; choose one of: dis"):
         rank_galaxies(predictions(3), spiral_tree(), AcquisitionConfig(name="bald"))
     with pytest.raises(UnknownNameError, match="no question 'bars'"):
         rank_galaxies(predictions(3), spiral_tree(), AcquisitionConfig(questions=["bars"]))
