@@ -31,9 +31,7 @@ logger = logging.getLogger("galaxyloop")
 
 
 @task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES)
-def check_scaling(
-    manifest: str, votes: list[VoteSource], study: ScalingConfig, output: str
-) -> str:
+def check_scaling(manifest: str, votes: list[VoteSource], study: ScalingConfig, output: str) -> str:
     """Refuse in seconds what would otherwise fail after images were read; gives the manifest."""
     from galaxyloop.campaigns import campaign_tree
     from galaxyloop.config import require

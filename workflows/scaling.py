@@ -1,4 +1,4 @@
-"""How much do more votes help, and a larger encoder? Encoders x fractions x seeds, and their laws."""
+"""How much do more votes help, and a larger encoder? Every cell trained once, and the laws."""
 
 from flytekit import dynamic, workflow
 
@@ -49,7 +49,7 @@ def scaling_study(
     vote_checks: VotesConfig = VotesConfig(),
     split: SplitConfig = SplitConfig(),
 ) -> str:
-    """Train encoders on fractions of the votes, fit how the error falls, foretell the next doubling.
+    """Train encoders on fractions of the votes, and foretell what the next doubling gains.
 
     All cells are judged by the same test galaxies. A cell that fails is a row with its reason.
 

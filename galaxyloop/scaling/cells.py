@@ -1,27 +1,22 @@
 """One cell of a scaling study: an encoder, a fraction of the galaxies, a seed; one row."""
 
-import math
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 import pandas as pd
 
 from galaxyloop.checkpoint import LOG, load_checkpoint
 from galaxyloop.config import StrictConfig
 from galaxyloop.decision_tree import DecisionTree
-from galaxyloop.evaluation import Evaluation, evaluate_checkpoint
-from galaxyloop.metrics import MetricsConfig
-from galaxyloop.metrics.averages import ALL_QUESTIONS
 from galaxyloop.posterior import PosteriorConfig
 from galaxyloop.random_streams import number_names, uniforms
 from galaxyloop.scaling.config import ScalingConfig
-from galaxyloop.shards import CutoutCollection
+from galaxyloop.scaling.held_out import judge_held_out
 from galaxyloop.training.config import SupervisedRun
-from galaxyloop.training.data import select_split
+from galaxyloop.training.data import Cutouts, select_split
 from galaxyloop.training.pretraining import pretrain_supervised
 from galaxyloop.training.running import RunHooks
 
@@ -82,7 +77,7 @@ def thin_splits(splits: pd.DataFrame, fraction: float, seed: int) -> pd.DataFram
 
 def run_cell(
     cell: ScalingCell,
-    cutouts: CutoutCollection,
+    cutouts: Cutouts,
     votes: pd.DataFrame,
     splits: pd.DataFrame,
     tree: DecisionTree,
@@ -116,35 +111,16 @@ def run_cell(
         pretrain_supervised(cutouts, votes, thinned, tree, cell.run, place, **hooks)
         model = load_checkpoint(place)
         n_epochs = len(pd.read_parquet(place / LOG))
-        configs = cell.posterior, MetricsConfig(min_votes=cell.min_votes, n_bootstrap=1)
-        evaluate_checkpoint(model, cutouts, votes, thinned, configs, Path(scratch) / "held_out")
-        held_out = Evaluation.open(Path(scratch) / "held_out")
-    given = select_split(cutouts, votes, thinned, tree, "train")
+    given, test = (select_split(cutouts, votes, thinned, tree, one) for one in ("train", "test"))
     return {
         "n_galaxies": len(given),
         "n_votes": int(given.labels.sum()),
         "n_parameters": sum(weights.numel() for weights in model.encoder.parameters()),
         "n_steps": n_epochs * given.n_batches(cell.run.training.batch_size),
-        "nll": -_value(held_out.metrics, ALL_QUESTIONS, "log_likelihood"),
-        "rmse": pooled_rmse(held_out.metrics),
-        "n_test": len(held_out.id_strs),
+        **judge_held_out(model, test, cell.posterior, cell.min_votes),
+        "n_test": len(test),
         "cpu_seconds": round(time.process_time() - started, 2),
     }
-
-
-def pooled_rmse(metrics: pd.DataFrame) -> float:
-    """Root mean square error of the fractions, every pair of galaxy and question weighing the same.
-
-    Args:
-        metrics: the columns ``METRIC_COLUMNS``; questions nobody answered enough are NaN.
-
-    Returns:
-        NaN if there is no such pair.
-    """
-    rows = metrics[(metrics["metric"] == "rmse") & metrics["value"].notna()]
-    weights = rows["n_galaxies"].to_numpy(np.float64)
-    squares = rows["value"].to_numpy(np.float64) ** 2
-    return math.sqrt(float(weights @ squares) / weights.sum()) if weights.sum() else math.nan
 
 
 def _run(config: ScalingConfig, encoder: str, fraction: float, seed: int) -> SupervisedRun:
@@ -154,9 +130,3 @@ def _run(config: ScalingConfig, encoder: str, fraction: float, seed: int) -> Sup
         config.run.training, epochs=round(epochs), seed=seed, n_threads=config.n_threads
     )
     return replace(config.run, encoder=encoder, training=training)
-
-
-def _value(metrics: pd.DataFrame, question: str, metric: str) -> float:
-    """One number of the table."""
-    is_row = (metrics["question"] == question) & (metrics["metric"] == metric)
-    return float(metrics.loc[is_row, "value"].iloc[0])

@@ -77,7 +77,9 @@ def hold_out_largest(cells: pd.DataFrame, value: str, config: LawConfig) -> Held
             f"the largest, got {n_fractions} and {n_below}; mend what failed and run it again, or "
             "add fractions or seeds"
         )
-    laws = {form: fit_cells(cells[~is_largest], value, form, config) for form in (POWER, SATURATING)}
+    laws = {
+        form: fit_cells(cells[~is_largest], value, form, config) for form in (POWER, SATURATING)
+    }
     sizes, errors = _columns(cells[is_largest], value)
     law = laws[POWER]
     random = np.random.default_rng((config.seed, _NOISE_STREAM))

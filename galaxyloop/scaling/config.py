@@ -69,7 +69,7 @@ class ScalingConfig(StrictConfig):
             "is judged by the largest, and needs three more to be fitted",
         )
         require(
-            0 < self.fractions[0] and self.fractions[-1] <= 1,
+            self.fractions[0] > 0 and self.fractions[-1] <= 1,
             f"fractions must be in (0, 1], got {self.fractions}",
         )
         require(

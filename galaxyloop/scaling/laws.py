@@ -14,7 +14,7 @@ FORMS = {POWER: 2, SATURATING: 3}
 """Each form with how many numbers it has."""
 _FREE_CELLS = 2
 """Cells that a fit needs beyond its numbers, to tell their scatter."""
-_EXPONENTS = {POWER: np.linspace(-1.0, 3.0, 161), SATURATING: np.linspace(0.02, 3.0, 150)}
+_EXPONENTS = {POWER: np.linspace(-1.0, 3.0, 41), SATURATING: np.linspace(0.02, 3.0, 31)}
 """Where the best exponent is looked for; a floor without a fall has no exponent below 0.02."""
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 _N_SECTIONS = 26
@@ -156,7 +156,9 @@ def _check(n_galaxies: np.ndarray, errors: np.ndarray, form: str) -> None:
 def _solve(sizes: np.ndarray, errors: np.ndarray, weights: np.ndarray, form: str) -> _Curves:
     """The best curve for each row of errors: at a given exponent the rest is linear."""
     grid = _EXPONENTS[form]
-    misfits = [_at_exponent(grid[i : i + 1], sizes, errors, weights, form) for i in range(len(grid))]
+    misfits = [
+        _at_exponent(grid[i : i + 1], sizes, errors, weights, form) for i in range(len(grid))
+    ]
     best = np.argmin([curves.misfit for curves in misfits], axis=0)
     low, high = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
     for _ in range(_N_SECTIONS):
