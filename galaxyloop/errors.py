@@ -278,3 +278,7 @@ class DifferentGalaxiesError(GalaxyloopError, ValueError):
 
 class ScalingError(GalaxyloopError, ValueError):
     """No law of scaling can be fitted: cells are too few, failed, or have no error above 0."""
+
+
+class SubjectSetError(GalaxyloopError, ValueError):
+    """Galaxies cannot be made subjects of Zooniverse, or it would refuse them."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from galaxyloop.campaigns import Campaign
 from galaxyloop.decision_tree import Question
@@ -139,7 +139,7 @@ class AnswerReader:
         content = read_json(annotations)
         if content is None:
             return WalkAnswers()
-        if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
+        if not _is_annotations(content):
             reason = "the annotations are no JSON list of tasks; export them again"
             return _refused(annotations, reason)
         chosen: dict[str, int] = {}
@@ -195,6 +195,11 @@ def read_json(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return ...
+
+
+def _is_annotations(content: object) -> TypeGuard[list[object]]:
+    """Whether a JSON value is a list of objects."""
+    return isinstance(content, list) and all(isinstance(one, dict) for one in content)
 
 
 def _flatten(annotations: list[object], depth: int = 0) -> Iterator[tuple[str, object]]:

@@ -1,0 +1,1 @@
+"""The way to Zooniverse's volunteers: which galaxies are asked about, as a set of subjects."""
