@@ -145,31 +145,36 @@ class AnswerReader:
         chosen: dict[str, int] = {}
         unnamed: list[str] = []
         for task, value in _flatten(content):
-            if task in self.plan.whole_tasks or value is None:
+            if task in self.plan.whole_tasks:
                 continue
-            if not isinstance(value, str | int) or isinstance(value, bool):
-                if task in self.plan.by_task:
-                    reason = f"task {task} has something other than one answer; set the task aside"
-                    return _refused(json.dumps(value), reason)
-                unnamed.append(task)
-                continue
-            given = value if isinstance(value, int) else clean_label(value)
-            if given == UNRESOLVED:
-                return _refused(f"{task}: {value}", "Panoptes did not find the answer's label")
+            if problem := self._find_problem(task, value):
+                return _refused(*problem)
+            given = clean_label(value) if isinstance(value, str) else value
             place, is_named = self._find(task, given)
             if not is_named:
-                unnamed.append(AnswerLine(task, given, "").name)
-            if place is None:
-                continue
-            question = self.plan.questions[place]
-            if chosen.setdefault(question, place) != place:
-                reason = f"two answers to '{question}' in one classification"
-                return _refused(annotations, reason)
+                unnamed.append(_name(task, given))
+            elif place is not None:
+                question = self.plan.questions[place]
+                if chosen.setdefault(question, place) != place:
+                    reason = f"two answers to '{question}' in one classification"
+                    return _refused(annotations, reason)
         return self._walk(tuple(sorted(chosen.values())), tuple(unnamed), annotations)
 
-    def _find(self, task: str, given: Given) -> tuple[int | None, bool]:
+    def _find_problem(self, task: str, value: object) -> tuple[str, str] | None:
+        """What is wrong with the answer to a task: value and reason."""
+        is_one = isinstance(value, str | int) and not isinstance(value, bool)
+        if not is_one and task in self.plan.by_task:
+            reason = f"task {task} has something other than one answer; set the task aside"
+            return json.dumps(value), reason
+        if isinstance(value, str) and clean_label(value) == UNRESOLVED:
+            return f"{task}: {value}", "Panoptes did not find the answer's label"
+        return None
+
+    def _find(self, task: str, given: object) -> tuple[int | None, bool]:
         """The answer's place, and whether a line names it."""
         known = self.plan.by_task.get(task, {})
+        if not isinstance(given, str | int):
+            return None, False
         if given in known:
             return known[given], True
         # An answer's name is its label with dashes: cant-tell, more-than-4.
@@ -212,8 +217,13 @@ def _flatten(annotations: list[object], depth: int = 0) -> Iterator[tuple[str, o
         is_combo = any(isinstance(part, Mapping) and "task" in part for part in parts)
         if is_combo and depth < _MAX_DEPTH:
             yield from _flatten(parts, depth + 1)
-        elif not (isinstance(value, list | str) and not value):
+        elif value is not None and value not in ("", []):
             yield task, value
+
+
+def _name(task: str, given: object) -> str:
+    """A task and what was answered, as a line would name them; of no single answer the task."""
+    return AnswerLine(task, given, "").name if isinstance(given, str | int) else task
 
 
 def _refused(value: str, reason: str) -> WalkAnswers:

@@ -35,14 +35,14 @@ def write_instructions(
     limit = ""
     if n_subjects > _USUAL_LIMIT:
         limit = (
-            f"\nA Zooniverse account may hold {_USUAL_LIMIT} subjects unless it was allowed more; "
-            "ask for that first (contact@zooniverse.org).\n"
+            f"\nA Zooniverse account may upload {_USUAL_LIMIT} subjects unless it was allowed "
+            "more; ask Zooniverse for that first.\n"
         )
     meanings = "\n".join(f"| `{name}` | {MEANINGS[name]} |" for name in columns)
     return f"""# {config.name}
 
-{n_subjects} galaxies to ask volunteers about, {n_bytes / 1e6:.1f} MB, as a subject set for Zooniverse.
-Pictures are JPEGs of {config.image_size_px} px. {images}
+{n_subjects} galaxies to ask volunteers about, as a subject set for Zooniverse: JPEGs of
+{config.image_size_px} px, {n_bytes / 1e6:.1f} MB. {images}
 
 ## Upload
 
@@ -53,8 +53,8 @@ panoptes subject-set create PROJECT_ID "{config.name}"
 panoptes subject-set upload-subjects --file-column 1 SUBJECT_SET_ID manifest.csv
 ```
 
-Run them in this folder; the third prints the SUBJECT_SET_ID. If the upload breaks off, run it again:
-it goes on where it was. Then link the set to your workflow in the project builder.
+Run them in this folder; the third prints the SUBJECT_SET_ID. If the upload breaks off, run it
+again: it goes on where it was. Then link the set to your workflow in the project builder.
 {limit}
 ## What the manifest says
 

@@ -52,7 +52,7 @@ def write_subject_set(
 
     Args:
         subjects: ``rank``, ``id_str``, ``ra_deg``, ``dec_deg``, ``information_nats``,
-            ``most_informative_question``, ``n_votes`` (so far) and ``votes_wanted``, a row a galaxy.
+            ``most_informative_question``, ``n_votes`` (so far), ``votes_wanted``; a row a galaxy.
         pictures: one a galaxy, in the same order.
         config: quality of the JPEGs, name of the set.
         model: the model that chose them, as ``name/version``.
