@@ -16,6 +16,7 @@ SMALL = {
     "run": {"training": {"epochs": 1, "batch_size": 32, "n_threads": 1}},
     "metrics": {"n_bootstrap": 20},
     "posterior": {"n_samples": 4},
+    "calibration": {"min_galaxies": 5},
     "information": {"n_monte_carlo": 20, "max_outcomes": 100},
 }
 
