@@ -35,6 +35,9 @@ SETTINGS = {
     "anomalies": "galaxyloop.representations.config:AnomalyConfig",
     "galleries": "galaxyloop.representations.config:GalleryConfig",
     "acquisition": "galaxyloop.acquisition:AcquisitionConfig",
+    "batch": "galaxyloop.acquisition:BatchConfig",
+    "retirement": "galaxyloop.acquisition:RetirementConfig",
+    "subject_set": "galaxyloop.zooniverse.config:SubjectSetConfig",
     "simulation": "galaxyloop.synthetic:SimulationConfig",
 }
 """Looked up by name, so that listing the settings of one stage imports that stage alone."""
