@@ -2,7 +2,7 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from galaxyloop.plots.style import BLUE, GREEN, GREY, ORANGE, tidy
 
@@ -22,7 +22,7 @@ def plot_scaling(cells: pd.DataFrame, curves: pd.DataFrame, metric: str, ax: Axe
     line without a trend, and the line still falls on the right, so that more votes will help.
 
     Args:
-        cells: finished cells: ``encoder``, ``n_galaxies`` and the metric.
+        cells: finished cells: ``encoder``, ``fraction``, ``n_galaxies`` and the metric.
         curves: ``encoder``, ``metric``, ``n_galaxies``, ``value``, ``low``, ``high``, of one law
             an encoder; encoders without are shown as points alone.
         metric: ``nll`` or ``rmse``.
@@ -51,6 +51,10 @@ def plot_scaling(cells: pd.DataFrame, curves: pd.DataFrame, metric: str, ax: Axe
             ax.fill_between(law["n_galaxies"], law["low"], law["high"], color=colour, alpha=0.15)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="labelled training galaxies", ylabel=_NAMES.get(metric, metric))
+    sizes = [round(float(mean)) for mean in cells.groupby("fraction")["n_galaxies"].mean()]
+    ax.xaxis.set_major_locator(FixedLocator(sizes))
+    ax.xaxis.set_major_formatter("{x:.0f}")
+    ax.xaxis.set_minor_locator(NullLocator())
     return _plain_ticks(ax)
 
 
@@ -85,15 +89,15 @@ def plot_encoder_sizes(summary: pd.DataFrame, metric: str, ax: Axes) -> Axes:
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="parameters of the encoder", ylabel=_NAMES.get(metric, metric))
     ax.legend(frameon=False, fontsize=7)
-    return _plain_ticks(ax, has_free_x=True)
+    return _plain_ticks(ax)
 
 
-def _plain_ticks(ax: Axes, has_free_x: bool = False) -> Axes:
-    """A few plain numbers instead of powers of ten, for axes of less than a decade."""
+def _plain_ticks(ax: Axes) -> Axes:
+    """Round numbers on an error axis of less than a decade, where powers of ten would be none."""
     low, high = ax.get_ylim()
-    ax.yaxis.set_major_locator(FixedLocator([low * (high / low) ** (i / 5) for i in range(1, 5)]))
-    ax.yaxis.set_major_formatter("{x:.3g}")
-    ax.yaxis.set_minor_locator(NullLocator())
-    if not has_free_x:
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+    if high < 10 * low:
+        ticks = MaxNLocator(5).tick_values(low, high)
+        ax.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+        ax.yaxis.set_major_formatter("{x:.4g}")
+        ax.yaxis.set_minor_locator(NullLocator())
     return tidy(ax)

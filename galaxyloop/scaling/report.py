@@ -57,7 +57,7 @@ def describe_study(cells: pd.DataFrame, laws: pd.DataFrame) -> str:
     failed = cells[cells["error"] != ""]
     lines.append(f"{len(cells) - len(failed)} of {len(cells)} cells finished")
     for cell in failed.itertuples():
-        place = f"{cell.encoder}, fraction {cell.fraction:g}, seed {cell.seed:.0f}"
+        place = f"{cell.encoder}, fraction {cell.fraction:g}, seed {cell.seed}"
         lines.append(f"failed: {place}: {cell.error}")
     return "\n".join(lines)
 

@@ -60,8 +60,9 @@ def collect_cells(
         error = "" if row is not None else reason or _UNTOLD
         lines.append({**place, **(row or {}), "error": error})
     table = pd.DataFrame(lines, columns=list(CELL_COLUMNS))
-    numbers = [column for column in CELL_COLUMNS if column not in ("encoder", "error")]
-    return table.astype(dict.fromkeys(numbers, "float64"))
+    kinds = dict.fromkeys(("fraction", *ERRORS, "cpu_seconds"), "float64")
+    counts = [name for name in CELL_COLUMNS if name not in (*kinds, "encoder", "error")]
+    return table.astype(kinds | dict.fromkeys(counts, "Int64"))
 
 
 def summarise_cells(cells: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +139,7 @@ def _fit(
                 **doubling,
             }
         )
-        curves.append(_curve(law, cells["n_galaxies"].min(), 2 * n_galaxies, config))
+        curves.append(_curve(law, float(cells["n_galaxies"].min()), 2 * n_galaxies, config))
     return rows, curves
 
 
