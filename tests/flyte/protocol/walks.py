@@ -179,6 +179,20 @@ class Walks:
             study=small_study(self.at("encoder.safetensors")),
         )
 
+    def scaling(self) -> Literals:
+        return self.walk(
+            "workflows.scaling.scaling_study",
+            votes=self.votes,
+            output=self.at("scaling"),
+            study={
+                "fractions": [0.4, 0.6, 0.8, 1.0],
+                "n_seeds": 2,
+                "run": {"training": TRAINING},
+                "posterior": SMALL["posterior"],
+                "laws": {"n_draws": 50},
+            },
+        )
+
     def fetching(self) -> Literals:
         rows = "".join(f"g{number},{number}.5,0.5\n" for number in range(3))
         content = f"id_str,ra_deg,dec_deg\n{rows}".encode()
@@ -241,6 +255,7 @@ WALKS = (
     "finetuning",
     "labels",
     "study",
+    "scaling",
     "fetching",
     "groups",
 )
