@@ -48,6 +48,19 @@ def test_export_program__is_the_model(kind: str, tmp_path: Path) -> None:
         torch.testing.assert_close(program(images[:1]), model(images[:1]))
 
 
+def test_export_program__of_a_calibrated_model_has_its_temperatures(tmp_path: Path) -> None:
+    model = make_model().eval()
+    images = random_bytes(3, model.image_size_px)
+    plain = model(images)
+    model.set_temperatures({"bright-toy": 0.5})
+    checkpoint = save_checkpoint(model, tmp_path / "checkpoint", CheckpointRecords())
+    path = export_program(checkpoint, tmp_path / "model.pt2")
+    with torch.no_grad():
+        found = torch.export.load(path).module()(images)
+    scale = torch.tensor([0.5, 0.5, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(found, plain / scale)
+
+
 def test_export_encoder__is_read_by_timm(tmp_path: Path) -> None:
     checkpoint = save_timm_encoder(tmp_path / "checkpoint")
     folder = export_encoder(checkpoint, tmp_path / "timm")

@@ -112,6 +112,24 @@ def test_plot_calibration__draws_each_question_and_their_mean() -> None:
     np.testing.assert_allclose(np.asarray(ax.lines[-1].get_ydata(), dtype=float), [0.5, 0.9])
 
 
+def test_plot_calibration__draws_the_mean_before_where_it_is_known() -> None:
+    table = pd.DataFrame({"nominal": [0.5, 0.9], "observed": [0.5, 0.9]})
+    _, (ax,) = plots.new_figure(3.0, 3.0)
+    plots.plot_calibration(table.assign(observed_uncalibrated=[0.3, 0.6]), ax)
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata(), dtype=float) for line in ax.lines}
+    np.testing.assert_allclose(drawn["mean before calibration"], [0.3, 0.6])
+    np.testing.assert_allclose(drawn["mean"], [0.5, 0.9])
+
+
+def test_plot_confusion__has_the_number_of_each_pair_and_the_share_of_its_row() -> None:
+    pairs = [("yes", "yes", 30), ("yes", "no", 10), ("no", "yes", 0), ("no", "no", 0)]
+    table = pd.DataFrame(pairs, columns=["volunteers", "model", "n_galaxies"])
+    _, (ax,) = plots.new_figure(3.0, 3.0)
+    plots.plot_confusion(table, ax)
+    assert [text.get_text() for text in ax.texts] == ["30", "10", "0", "0"]
+    np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), [[0.75, 0.25], [0, 0]])
+
+
 def test_plot_pit_histogram__of_uniform_values_lies_at_one() -> None:
     _, (ax,) = plots.new_figure(3.0, 3.0)
     plots.plot_pit_histogram((np.arange(2000) + 0.5) / 2000, ax)
