@@ -171,6 +171,13 @@ class LabelEvaluationDirectory(Artefact):
     kind: ClassVar[str] = "label-evaluation"
 
 
+@dataclass(frozen=True)
+class LoopDirectory(Artefact):
+    """Features and votes that a simulated loop is played on."""
+
+    kind: ClassVar[str] = "loop"
+
+
 _by_digest = HashMethod(lambda artefact: str(artefact.digest))
 
 SurveyVersion = Annotated[SurveyVersionDirectory, _by_digest]
@@ -186,6 +193,7 @@ Acquisition = Annotated[AcquisitionDirectory, _by_digest]
 Report = Annotated[ReportDirectory, _by_digest]
 LabelTable = Annotated[LabelTableDirectory, _by_digest]
 LabelEvaluation = Annotated[LabelEvaluationDirectory, _by_digest]
+Loop = Annotated[LoopDirectory, _by_digest]
 
 ARTEFACTS: tuple[type[Artefact], ...] = (
     SurveyVersionDirectory,
@@ -201,6 +209,7 @@ ARTEFACTS: tuple[type[Artefact], ...] = (
     ReportDirectory,
     LabelTableDirectory,
     LabelEvaluationDirectory,
+    LoopDirectory,
 )
 
 

@@ -81,6 +81,7 @@ CODE_VERSIONS = {
     "make_random_encoder": "3",
     "run_cells": "4",
     "run_scaling_cell": "1",
+    "play_loop_cell": "1",
 }
 """Raise a task's number whenever what it computes from the same inputs changes."""
 

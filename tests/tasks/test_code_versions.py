@@ -48,6 +48,10 @@ MODULES: dict[str, tuple[str, ...]] = {
         *("metrics/evaluation", "posterior"),
         *("scaling/cells", "scaling/config", "scaling/held_out"),
     ),
+    "play_loop_cell": (
+        *("acquisition", "active_learning", "dirichlet", "posterior", "random_streams"),
+        "training/prior",
+    ),
 }
 """What each cached task's result depends on: modules, or packages with all of theirs."""
 
