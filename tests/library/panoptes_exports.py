@@ -5,6 +5,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from galaxyloop.decision_tree import DecisionTree
+
 HEADER = [
     *("classification_id", "user_name", "user_id", "user_ip"),
     *("workflow_id", "workflow_name", "workflow_version"),
@@ -29,7 +33,7 @@ def classified(
     row = {
         "classification_id": str(number),
         "user_name": f"not-logged-in-{volunteer[1:]}" if is_anonymous else volunteer,
-        "user_id": "" if is_anonymous else str(1000 + sum(map(ord, volunteer))),
+        "user_id": "" if is_anonymous else str(int.from_bytes(volunteer.encode(), "big")),
         "user_ip": "2c61707e96c97a759840",
         "workflow_id": "10581",
         "workflow_name": "Galaxy Zoo",
@@ -54,3 +58,43 @@ def write_export(rows: Sequence[Mapping[str, str]], path: Path) -> str:
         writer.writeheader()
         writer.writerows(rows)
     return str(path)
+
+
+def walk_down(tree: DecisionTree, rng: np.random.Generator) -> dict[str, str]:
+    """The labels that a volunteer gives who answers at random, by task; T0 is the first question.
+
+    Labels are the answers' names in words: ``Cigar shaped``.
+    """
+    given: set[str] = set()
+    answers: dict[str, str] = {}
+    for number, question in enumerate(tree.questions):
+        if not question.asked_after or given.intersection(question.asked_after):
+            answer = str(rng.choice(question.answers))
+            given.add(f"{question.name}_{answer}")
+            answers[f"T{number}"] = answer.replace("-", " ").capitalize()
+    return answers
+
+
+def classify_subjects(
+    manifest: Path, tree: DecisionTree, n_volunteers: Sequence[int], path: Path
+) -> str:
+    """An export of a subject set's classifications by volunteers who answer at random.
+
+    Args:
+        manifest: of the subject set; its columns but the file are the subjects' metadata.
+        tree: the workflow's questions.
+        n_volunteers: who classify each subject.
+        path: the export.
+    """
+    rng, rows = np.random.default_rng(1), list[dict[str, str]]()
+    with manifest.open(newline="", encoding="utf-8") as file:
+        subjects = list(csv.DictReader(file))
+    for number, (subject, n_seen) in enumerate(zip(subjects, n_volunteers, strict=True)):
+        metadata = {name: value for name, value in subject.items() if name != "file"}
+        data = {str(5000 + number): {"retired": None, **metadata}}
+        for volunteer in range(n_seen):
+            row = classified(
+                len(rows), f"v{volunteer:03}", str(5000 + number), walk_down(tree, rng)
+            )
+            rows.append(row | {"subject_data": json.dumps(data)})
+    return write_export(rows, path)
