@@ -154,6 +154,20 @@ class Walks:
             "workflows.embed.embed_survey", model="small@champion", output=self.at("embedded")
         )
 
+    def selection(self) -> Literals:
+        """Twice: in the place of a selection another one may come."""
+        self.once("campaign_round")
+        for votes in ([], self.votes):
+            told = self.walk(
+                "workflows.active_learning.select_next_galaxies",
+                votes=votes,
+                model="small@champion",
+                output=self.at("ask-next"),
+                batch={"n_galaxies": 10},
+                subject_set={"image_size_px": 64},
+            )
+        return told
+
     def finetuning(self) -> Literals:
         self.once("campaign_round")
         return self.walk(
@@ -190,6 +204,23 @@ class Walks:
                 "run": {"training": TRAINING},
                 "posterior": SMALL["posterior"],
                 "laws": {"n_draws": 50},
+            },
+        )
+
+    def loop(self) -> Literals:
+        self.once("campaign_round")
+        return self.walk(
+            "workflows.active_learning.simulate_active_learning",
+            votes=self.votes,
+            model="small@champion",
+            output=self.at("loop"),
+            study={
+                "n_start": 20,
+                "n_asked": 5,
+                "n_rounds": 1,
+                "n_seeds": 1,
+                "information": SMALL["information"],
+                "head": {"n_members": 2, "hidden_width": 8, "n_samples": 2, "n_steps": 5},
             },
         )
 
@@ -252,9 +283,11 @@ WALKS = (
     "check",
     "compaction",
     "representations",
+    "selection",
     "finetuning",
     "labels",
     "study",
+    "loop",
     "scaling",
     "fetching",
     "groups",
