@@ -98,7 +98,7 @@ def main() -> None:
 
 def _survey(is_quick: bool) -> SimulationConfig:
     """The galaxies, all with votes."""
-    n_galaxies = 500 if is_quick else 3000
+    n_galaxies = 500 if is_quick else 2600
     return SimulationConfig(n_galaxies=n_galaxies, image_size_px=SIDE_PX, labelled_share=1.0)
 
 
