@@ -124,6 +124,12 @@ def count_intake(
         ("rows of the manifest", survey.n_read, len(survey.galaxies), len(survey.rejects)),
         ("rows of votes", votes.n_read - votes.n_absent, votes.n_accepted, votes.n_rejected),
     ]
+    # Those set aside are no part of it: of another workflow, unfinished, a volunteer's second.
+    counted = [source.classifications for source in votes.sources if source.classifications]
+    steps += [
+        ("classifications", one.n_used + one.n_rejected, one.n_used, one.n_rejected)
+        for one in counted
+    ]
     return pd.DataFrame(steps, columns=["step", "n_read", "n_used", "n_rejected"])
 
 

@@ -164,6 +164,8 @@ def test_campaign_round__starts_from_the_volunteers_classifications(
         information=night.information(),
     )
     assert "model       asked version 1" in told
+    page = (night.root / "round" / "report.html").read_text()
+    assert "classifications" in page
     ranked = pd.read_parquet(night.root / "round" / "acquisition.parquet")
     assert not set(ranked["id_str"]) & set(asked(night, "first").index)
 
