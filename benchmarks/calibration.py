@@ -139,7 +139,7 @@ def draw(
     figure, axes = plots.new_figure(10.5, 3.3, n_columns=3)
     for ax, (pit, _), title in zip(axes[:2], (before, after), ("before", "after"), strict=True):
         plots.plot_pit_histogram(pit, ax)
-        ax.set_title(f"{title} calibration, {len(pit):,} counts")
+        ax.set_title(f"{title} calibration, {len(pit):,} counts", fontsize=9)
     both = after[1].assign(observed_uncalibrated=before[1]["observed"])
     plots.plot_calibration(both, axes[2])
     plots.paint(figure, plots.LIGHT)

@@ -72,7 +72,7 @@ def draw_posteriors(
         plots.plot_vote_posterior_panel(
             images[galaxy], concentrations, votes[galaxy, part], 0, pair
         )
-        pair[0].set_title(f"{title}: {information[pick]:.2f} nats")
+        pair[0].set_title(f"{title}: {information[pick]:.2f} nats", fontsize=9)
     return plots.paint(figure, plots.LIGHT)
 
 
@@ -99,7 +99,9 @@ def draw_disagreement() -> Figure:
         (1.22, (first / N_VOTES, last / N_VOTES), BLUE, "90 % of 40 volunteers' counts"),
         (1.34, (medians[0], medians[1]), ORANGE, "median of each network's interval: wrong"),
     ):
-        ax.plot((start, stop), (height * top,) * 2, color=colour, linewidth=4)
+        ax.plot(
+            (start, stop), (height * top,) * 2, color=colour, linewidth=4, solid_capstyle="butt"
+        )
         ax.text(0.5, height * top + 0.035 * top, label, ha="center", fontsize=7.5)
     ax.set(xlabel=f"share of {N_VOTES} votes for 'yes'", ylabel="probability")
     ax.set(xlim=(-0.03, 1.03), ylim=(0, 1.5 * top))
@@ -118,7 +120,7 @@ def draw_ceiling(
     fractions = vote_fractions(samples, tree).mean(dim=0).numpy()
     confusion = confusion_table(fractions, votes, tree, METRICS)
     plots.plot_confusion(confusion[confusion["question"] == FIRST], axes[1])
-    axes[1].set_title("galaxies of which volunteers are confident")
+    axes[1].set_title("galaxies of which volunteers are confident", fontsize=9)
     return plots.paint(figure, plots.LIGHT)
 
 
@@ -127,7 +129,7 @@ def _draw_bars(errors: pd.DataFrame, ax: Axes) -> None:
     wide = errors.dropna().iloc[::-1]
     places = np.arange(len(wide))
     ax.barh(places + 0.2, wide["rmse_asked"], 0.38, color=BLUE, label="model")
-    noise = "volunteers' own scatter: the ceiling"
+    noise = "volunteers' own scatter"
     ax.barh(places - 0.2, wide["rmse_asked_noise"], 0.38, color=ORANGE, label=noise)
     ax.set_yticks(places, [name.removesuffix("-gz2").replace("-", " ") for name in wide.index])
     ax.set(xlabel="RMSE of the vote fractions, where most were asked")

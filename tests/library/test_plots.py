@@ -127,7 +127,8 @@ def test_plot_confusion__has_the_number_of_each_pair_and_the_share_of_its_row() 
     _, (ax,) = plots.new_figure(3.0, 3.0)
     plots.plot_confusion(table, ax)
     assert [text.get_text() for text in ax.texts] == ["30", "10", "0", "0"]
-    np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), [[0.75, 0.25], [0, 0]])
+    shade = np.asarray(ax.images[0].get_array())[..., 3]
+    np.testing.assert_allclose(shade / shade.max(), [[1, 1 / 3], [0, 0]])
 
 
 def test_plot_pit_histogram__of_uniform_values_lies_at_one() -> None:
