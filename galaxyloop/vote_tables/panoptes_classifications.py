@@ -55,7 +55,7 @@ class _Row(NamedTuple):
 def gather_classifications(source: VoteSource, header: Sequence[str]) -> GalaxyVotes:
     """Count the votes of an export of classifications, in the shape of ``gather_reductions``.
 
-    The file is streamed; of each classification 56 bytes are kept, of each volunteer, subject and
+    The file is streamed; of each classification 32 bytes are kept, of each volunteer, subject and
     galaxy its name. Every row is used, rejected with its reason, or set aside: it is of another
     workflow or time, unfinished, without an answer, there already, or the volunteer's second.
 
@@ -231,7 +231,6 @@ class _Export:
             self.first_rows.append(row)
         self.tally.add(
             Classification(
-                row=row,
                 number=int(number),
                 galaxy=galaxy,
                 target=galaxy if self.source.classifications.one_vote_per == "galaxy" else place,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 _WAITING = 65_536
 _COUNTED_AT_ONCE = 1 << 20
@@ -15,18 +15,16 @@ NOBODY = -1
 class Classification(NamedTuple):
     """What counts of one row, as numbers."""
 
-    row: int
-    """Position in the file."""
     number: int
     """Its classification_id."""
+    moment: int
+    """When it was made [microseconds since 1970]."""
     galaxy: int
     """Place of the galaxy."""
     target: int
     """Place of what a volunteer has one vote on: the galaxy, or one of its subjects."""
     volunteer: int
     """Place of the volunteer; ``NOBODY`` if unknown."""
-    moment: int
-    """When it was made [microseconds since 1970]."""
     walk: int
     """Number of the answers given."""
 
@@ -47,12 +45,12 @@ class CountedVotes:
 
 @dataclass
 class ClassificationTally:
-    """All classifications, 56 bytes each: a volunteer's first can come last in the file."""
+    """All classifications, 32 bytes each: a volunteer's first can come last in the file."""
 
     walks: dict[tuple[int, ...], int] = field(default_factory=dict)
     """Answers of a classification to their number; there are a few thousand ways down a tree."""
     _waiting: list[Classification] = field(default_factory=list)
-    _parts: list[Int[np.ndarray, "classification field"]] = field(default_factory=list)
+    _parts: dict[str, list[Int[np.ndarray, " classification"]]] = field(default_factory=dict)
 
     def add(self, one: Classification) -> None:
         """Take note of a classification."""
@@ -72,41 +70,49 @@ class ClassificationTally:
             n_answers: places of answers.
         """
         self._pack()
-        width = len(Classification._fields)
-        table = np.concatenate(self._parts) if self._parts else np.empty((0, width), np.int64)
-        self._parts = []
-        n_read = len(table)
-        columns = {name: i for i, name in enumerate(Classification._fields)}
-        _, first = np.unique(table[:, columns["number"]], return_index=True)
-        table = table[np.sort(first)]
-        n_whole = len(table)
-        keys = [table[:, columns[name]] for name in ("number", "moment", "target", "volunteer")]
-        table = table[np.lexsort(keys)]
-        who = table[:, [columns["volunteer"], columns["target"]]]
-        is_repeat = np.zeros(len(table), dtype=bool)
-        is_repeat[1:] = (who[1:] == who[:-1]).all(axis=1) & (who[1:, 0] != NOBODY)
-        table = table[~is_repeat]
-        volunteers = table[:, columns["volunteer"]]
+        is_new = self._find_new()
+        counted = np.flatnonzero(is_new)
+        counted = counted[~self._find_repeats(counted)]
+        volunteers = self._column("volunteer")[counted]
         return CountedVotes(
-            votes=self._add_up(
-                table[:, [columns["galaxy"], columns["walk"]]], n_galaxies, n_answers
-            ),
-            n_used=len(table),
-            n_same=n_read - n_whole,
-            n_repeats=n_whole - len(table),
+            votes=self._add_up(counted, n_galaxies, n_answers),
+            n_used=len(counted),
+            n_same=int(np.count_nonzero(~is_new)),
+            n_repeats=int(np.count_nonzero(is_new)) - len(counted),
             n_volunteers=len(np.unique(volunteers[volunteers != NOBODY])),
         )
 
+    def _find_new(self) -> Bool[np.ndarray, " classification"]:
+        """Rows whose classification is in no row before."""
+        numbers = self._column("number")
+        order = np.argsort(numbers, kind="stable")
+        is_same = np.zeros(len(numbers), dtype=bool)
+        is_same[order[1:]] = np.diff(numbers[order]) == 0
+        return ~is_same
+
+    def _find_repeats(self, rows: Int[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
+        """Which of some rows are not a volunteer's first on their target."""
+        names = ("number", "moment", "target", "volunteer")
+        keys = [self._column(name)[rows] for name in names]
+        order = np.lexsort(keys)
+        target, volunteer = keys[2][order], keys[3][order]
+        is_again = (np.diff(target) == 0) & (np.diff(volunteer) == 0) & (volunteer[1:] != NOBODY)
+        is_repeat = np.zeros(len(rows), dtype=bool)
+        is_repeat[order[1:]] = is_again
+        return is_repeat
+
     def _add_up(
-        self, walked: Int[np.ndarray, "classification two"], n_galaxies: int, n_answers: int
+        self, rows: Int[np.ndarray, " row"], n_galaxies: int, n_answers: int
     ) -> Float[np.ndarray, "galaxy answer"]:
-        """Votes of galaxies from the numbers of the answers given."""
+        """Votes of galaxies from the answers that some rows gave."""
         votes = np.zeros(n_galaxies * n_answers)
         lengths = np.array([len(answers) for answers in self.walks], dtype=np.int64)
         places = np.array([place for answers in self.walks for place in answers], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        for first in range(0, len(walked), _COUNTED_AT_ONCE):
-            galaxies, walks = walked[first : first + _COUNTED_AT_ONCE].T
+        for first in range(0, len(rows), _COUNTED_AT_ONCE):
+            some = rows[first : first + _COUNTED_AT_ONCE]
+            galaxies = self._column("galaxy")[some].astype(np.int64)
+            walks = self._column("walk")[some]
             n_each = lengths[walks]
             within = np.arange(n_each.sum()) - np.repeat(np.cumsum(n_each) - n_each, n_each)
             answers = places[np.repeat(starts[walks], n_each) + within]
@@ -114,8 +120,18 @@ class ClassificationTally:
             votes += np.bincount(cells, minlength=len(votes))
         return votes.reshape(n_galaxies, n_answers)
 
+    def _column(self, name: str) -> Int[np.ndarray, " classification"]:
+        """One field of all classifications, in the order of the file."""
+        parts = self._parts.get(name, [np.empty(0, np.int64)])
+        if len(parts) > 1:
+            parts[:] = [np.concatenate(parts)]
+        return parts[0]
+
     def _pack(self) -> None:
-        """Turn those that wait into an array."""
-        if self._waiting:
-            self._parts.append(np.array(self._waiting, dtype=np.int64))
-            self._waiting = []
+        """Turn those that wait into arrays."""
+        for name, values in zip(
+            Classification._fields, zip(*self._waiting, strict=True), strict=False
+        ):
+            width = np.int64 if name in ("number", "moment") else np.int32
+            self._parts.setdefault(name, []).append(np.array(values, dtype=width))
+        self._waiting = []

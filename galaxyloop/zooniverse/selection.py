@@ -144,7 +144,7 @@ def read_vectors(
     now = galaxies.set_index("id_str")["image_digest"]
     for file in files:
         for rows, part in read_parts(file, ("id_str", "image_digest")):
-            at = places.get_indexer(rows["id_str"].tolist())
+            at = places.get_indexer(pd.Index(rows["id_str"]))
             is_current = rows["image_digest"].eq(rows["id_str"].map(now)).to_numpy(dtype=bool)
             kept = (at >= 0) & is_current
             vectors[at[kept]] = part[kept]
