@@ -62,12 +62,13 @@ def test_scaling_study__computes_only_the_cells_that_are_new(place: Place) -> No
     more_seeds = run_study(place, n_seeds=3)
     assert len(more_seeds) == 12
     pd.testing.assert_frame_equal(more_seeds[more_seeds["seed"] < 2].reset_index(drop=True), first)
-    # An encoder that takes no images of this size fails, cell by cell, and keeps nobody else.
-    both = run_study(place, encoders=["resnet_mini", "vit_tiny_patch16_224"])
-    old, new = both[both["encoder"] == "resnet_mini"], both[both["encoder"] != "resnet_mini"]
-    pd.testing.assert_frame_equal(old, first, check_dtype=False)
-    assert len(new) == 8
-    assert new["error"].str.contains("224").all()
+    # One more encoder; and one that takes no images of this size, which fails cell by cell.
+    wider = run_study(place, encoders=["resnet_mini", "lcnet_050", "vit_tiny_patch16_224"])
+    by_encoder = {name: rows.reset_index(drop=True) for name, rows in wider.groupby("encoder")}
+    pd.testing.assert_frame_equal(by_encoder["resnet_mini"], first, check_dtype=False)
+    assert len(by_encoder["lcnet_050"]) == len(by_encoder["vit_tiny_patch16_224"]) == 8
+    assert set(by_encoder["lcnet_050"]["error"]) == {""}
+    assert by_encoder["vit_tiny_patch16_224"]["error"].str.contains("224").all()
     laws = pd.read_csv(place.root / "out" / "scaling_laws.csv")
     assert laws["note"].str.contains("all cells failed").sum() == 2
 
