@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from galaxyloop.catalogue import read_catalogue_provenance
+from galaxyloop.checkpoint import load_checkpoint_config
 from galaxyloop.synthetic import SimulationConfig, write_survey
 from tests.workflows.place import Place
 
@@ -62,6 +63,12 @@ def test_campaign_round__registers_a_champion_with_its_lineage(
     assert tags["galaxyloop.checkpoint_digest"] == provenance.checkpoint_digest
     assert tags["galaxyloop.survey_digest"] == provenance.survey_digest
     assert (provenance.model_name, provenance.model_version) == ("small", "1")
+    config = load_checkpoint_config(
+        place.root / "store" / "checkpoint" / provenance.checkpoint_digest
+    )
+    assert any(value != 1 for value in config["temperatures"].values())
+    metrics = pd.read_csv(place.root / "round" / "metrics.csv")
+    assert {"coverage_90", "coverage_90_uncalibrated"} <= set(metrics["metric"])
     assert n_inputs >= 2
     assert "promotion   small version 1 is the champion: there was no champion" in played.stdout
 
