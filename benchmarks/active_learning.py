@@ -236,7 +236,7 @@ def odd_config(quick: bool) -> ActiveLearningConfig:
     """Rounds that ask whether anything is odd; 40 volunteers see a galaxy."""
     if quick:
         arms = [arm for arm in standard_arms() if arm.name in ("random", BEST)]
-        head = HeadConfig(n_steps=150)
+        head = HeadConfig(n_steps=100)
         return ActiveLearningConfig(arms, 40, 20, n_rounds=6, n_seeds=5, head=head)
     return ActiveLearningConfig(n_start=50, n_asked=25, n_rounds=10, n_seeds=6)
 
@@ -253,8 +253,8 @@ def bars_config() -> ActiveLearningConfig:
     return ActiveLearningConfig(
         n_start=50,
         n_asked=25,
-        n_rounds=16,
-        n_seeds=10,
+        n_rounds=12,
+        n_seeds=8,
         measure="ranking_error",
         information=InformationConfig(expected_votes=1),
     )
@@ -269,7 +269,7 @@ def main() -> None:
         judged = {f"{name} of {BEST} on real bars": own[name][BEST] for name in ("area_low",)}
         gates = [at_least(name, value, 1e-9) for name, value in judged.items()]
         gates.append(at_least(f"saving of {BEST} on real bars", own["saving"][BEST], 1e-9))
-        finish("active_learning_real", {"real bars": figures}, gates, options)
+        finish("active_learning_bars", {"real bars": figures}, gates, options)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch) if options.quick else options.work
         results = Path(scratch) / "results" if options.quick else RESULTS / "active_learning"

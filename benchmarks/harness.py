@@ -115,11 +115,12 @@ def finish(
 ) -> None:
     """Print the result as the last line, store it if asked, and exit with 1 past a gate."""
     options = "".join(f" {text}" for text in _given(arguments))
+    program = name.removesuffix("_gpu").removesuffix("_bars")
     plain = {key: _plain(value) for key, value in figures.items()}
     passed = all(gate.is_passed for gate in gates)
     result = {
         "name": name,
-        "command": f"python -m benchmarks.{name.removesuffix('_gpu')}{options}",
+        "command": f"python -m benchmarks.{program}{options}",
         "passed": passed,
         "figures": plain,
         "gates": [{**asdict(gate), "is_passed": gate.is_passed} for gate in gates],

@@ -93,4 +93,4 @@ def _widest_interval(votes: pd.DataFrame, question: Question) -> Float64[np.ndar
 
 def _total(votes: pd.DataFrame, question: Question) -> Float64[np.ndarray, " galaxy"]:
     """Votes on a question."""
-    return votes[list(question.columns)].to_numpy(dtype=np.float64).sum(axis=1)
+    return np.asarray(votes[list(question.columns)].to_numpy(dtype=np.float64).sum(axis=1))

@@ -42,7 +42,7 @@ class SkyLimits:
         )
         self.is_open: Bool[np.ndarray, " galaxy"] = np.ones(len(galaxies), dtype=bool)
         if regions:
-            self.is_open = self._is_inside.any(axis=0)
+            self.is_open = np.asarray(self._is_inside.any(axis=0))
 
     def take(self, place: int) -> None:
         """Put a galaxy into the batch; it counts to the first of its regions that has room."""

@@ -24,17 +24,17 @@ class HeadConfig(StrictConfig):
     """Heads that are trained side by side."""
     hidden_width: int = 64
     """Units of the hidden layer; 0 for a linear head."""
-    dropout_rate: float = 0.3
+    dropout_rate: float = 0.5
     """Share of units dropped before the last layer, from 0 to below 1."""
     n_samples: int = 6
     """Dropout masks a member."""
-    n_steps: int = 300
+    n_steps: int = 200
     """Steps of training, however many labels there are."""
     batch_size: int = 64
     """Galaxies a step at most."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """AdamW's at the start; it falls to 0 on half a cosine."""
-    weight_decay: float = 0.03
+    weight_decay: float = 1.0
     """Of AdamW."""
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Small heads on frozen features, trained side by side in seconds."""
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from galaxyloop.training.prior import fit_prior
 
 _WEIGHTS, _BATCHES, _DROPOUT, _MASKS = range(4)
 _HIGHEST_START = 50.0
+_LAST_SCALE = 0.1
 _GALAXIES_AT_ONCE = 2048
 
 
@@ -45,7 +46,9 @@ class HeadEnsemble(nn.Module):
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for n_in, n_out in zip(sizes, [*sizes[1:], n_answers], strict=True):
             drawn = torch.randn(config.n_members, n_in, n_out, generator=generator)
-            self.weights.append(nn.Parameter(drawn * math.sqrt(1 / n_in)))
+            # A small last layer starts all heads near the prior, not at chance opinions.
+            scale = _LAST_SCALE if n_out == n_answers and n_in == sizes[-1] else 1.0
+            self.weights.append(nn.Parameter(drawn * scale * math.sqrt(1 / n_in)))
             self.biases.append(nn.Parameter(torch.zeros(config.n_members, 1, n_out)))
 
     def forward(
@@ -109,7 +112,7 @@ def train_heads(
         likelihood = vote_log_likelihood(concentrations, y[rows], tree, check=False)
         loss = -likelihood.sum() / is_answered(y[rows], tree).sum().clamp(min=1)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        cast(Any, loss).backward()
         optimizer.step()
         scheduler.step()
     return heads.eval()

@@ -102,7 +102,7 @@ def play_cell(cell: Cell, config: ActiveLearningConfig, data: LoopData) -> list[
 
 
 def _play(
-    cell: Cell, config: ActiveLearningConfig, data: LoopData, pool: Int64[np.ndarray, " galaxy"]
+    cell: Cell, config: ActiveLearningConfig, data: LoopData, pool: Int64[np.ndarray, " pooled"]
 ) -> list[dict[str, Any]]:
     """All rounds."""
     features = _standardised(data.features, pool)
@@ -126,7 +126,7 @@ def _play(
 
 
 def _draw_start(
-    cell: Cell, config: ActiveLearningConfig, data: LoopData, pool: Int64[np.ndarray, " galaxy"]
+    cell: Cell, config: ActiveLearningConfig, data: LoopData, pool: Int64[np.ndarray, " pooled"]
 ) -> Int64[np.ndarray, " start"]:
     """The galaxies labelled first, by hash of seed and id."""
     numbers = number_names(str(name) for name in data.id_strs[pool])
@@ -192,7 +192,7 @@ def _numbered(tree: DecisionTree) -> list[tuple[int, str]]:
 
 
 def _standardised(
-    features: Float32[np.ndarray, "galaxy feature"], pool: Int64[np.ndarray, " galaxy"]
+    features: Float32[np.ndarray, "galaxy feature"], pool: Int64[np.ndarray, " pooled"]
 ) -> Float32[np.ndarray, "galaxy feature"]:
     """Mean 0 and standard deviation 1 over the pool; features that never change become 0."""
     mean, std = features[pool].mean(axis=0), features[pool].std(axis=0)

@@ -44,8 +44,9 @@ def plot_active_learning(
         rows = curves[curves["arm"] == name].sort_values("n_labels")
         colour, line, marker = _LOOKS.get(name, _OTHERS)
         saving = float(told["saving"].get(name, float("nan")))
-        label = name if name == "random" or abs(saving) > 1 else f"{name} ({saving:+.0%} labels)"
-        label = label.replace("+", "\u2212").replace("(-", "(+") if name != "random" else label
+        more = "fewer" if saving >= 0 else "more"
+        is_told = name != "random" and abs(saving) < 1
+        label = f"{name}: {abs(saving):.0%} {more} labels" if is_told else name
         ax.plot(
             rows["n_labels"],
             rows[measure],

@@ -32,7 +32,7 @@ from galaxyloop.errors import LabelError, StorageError, UnknownNameError
 from galaxyloop.finetuning.targets import Target
 from tests.reference.trees import spiral_tree
 
-HEAD = HeadConfig(n_members=2, hidden_width=8, n_samples=3, n_steps=40)
+HEAD = HeadConfig(2, 8, n_samples=3, n_steps=40, learning_rate=0.02, weight_decay=0.03)
 SMALL = ActiveLearningConfig(
     n_start=20,
     n_asked=10,
@@ -168,10 +168,11 @@ def test_play_cell__gives_the_same_rows_again_and_in_any_order_of_galaxies() -> 
 
 def test_play_cell__by_what_is_learnt_beats_random_where_one_class_is_rare() -> None:
     # One galaxy in 25 is of the class; whoever looks for what the heads are unsure of finds them.
+    # By order only: what was asked has more of them than the test, so probabilities come too high.
     data = labelled(3000, seed=5, share=0.04)
     config = replace(SMALL, n_start=40, n_asked=20, n_rounds=4, n_seeds=3)
     last = {
-        arm: np.mean([play_cell(Cell(arm, s), config, data)[-1]["log_loss"] for s in range(3)])
+        arm: np.mean([play_cell(Cell(arm, s), config, data)[-1]["ranking_error"] for s in range(3)])
         for arm in ("random", "mutual_information")
     }
     assert last["mutual_information"] < last["random"]

@@ -1,10 +1,14 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.legend import Legend
+from sklearn.isotonic import IsotonicRegression
 
 from galaxyloop.active_learning.config import ActiveLearningConfig, ArmConfig
+from galaxyloop.active_learning.report import FILES, write_report
 from galaxyloop.active_learning.savings import (
     SAVING_COLUMNS,
     falling_curve,
@@ -13,6 +17,8 @@ from galaxyloop.active_learning.savings import (
     tabulate_savings,
 )
 from galaxyloop.active_learning.table import results_table
+from galaxyloop.plots.active_learning import plot_active_learning
+from galaxyloop.plots.style import new_figure
 
 ARMS = [ArmConfig("random", "random"), ArmConfig("wise")]
 CONFIG = ActiveLearningConfig(arms=ARMS, n_start=100, n_asked=100, n_rounds=5, n_seeds=6)
@@ -53,6 +59,8 @@ def test_falling_curve__never_rises_and_keeps_the_mean() -> None:
     curve = falling_curve(errors)
     assert (np.diff(curve) <= 1e-12).all()
     assert curve.mean() == pytest.approx(errors.mean())
+    fitted = IsotonicRegression(increasing=False).fit_transform(np.arange(20), errors)
+    np.testing.assert_allclose(curve, fitted, atol=1e-12)
     falling = np.linspace(1, 0, 8)
     np.testing.assert_allclose(falling_curve(falling), falling)
 
@@ -65,7 +73,7 @@ def test_tabulate_savings__recovers_a_planted_saving(factor: float) -> None:
     table = tabulate_savings(results_of(random, power_law(n_labels, factor) + noise[1]), CONFIG)
     assert tuple(table.columns) == SAVING_COLUMNS
     told = table[table["measure"] == "rmse"].set_index("arm").loc["wise"]
-    assert told["saving"] == pytest.approx(1 - factor, abs=0.03)
+    assert told["saving"] == pytest.approx(1 - factor, abs=0.05)
     assert told["saving_low"] <= told["saving"] <= told["saving_high"]
     assert told["saving_high"] - told["saving_low"] < 0.1
     expected = (power_law(n_labels, 1.0) - power_law(n_labels, factor))[1:].mean()
@@ -119,3 +127,21 @@ def test_summarise_curves__has_means_and_intervals_over_seeds() -> None:
         tabulate_savings(results_of(random, random + 1), replace(CONFIG, n_seeds=5)),
         rtol=1e-12,
     )
+
+
+def test_write_report__leaves_tables_and_a_figure_that_names_each_arm(tmp_path: Path) -> None:
+    n_labels = np.array(CONFIG.n_labels, dtype=float)
+    noise = 0.01 * np.random.default_rng(5).standard_normal((2, 6, 6))
+    results = results_of(power_law(n_labels, 1.0) + noise[0], power_law(n_labels, 0.5) + noise[1])
+    told, paths = write_report(results, CONFIG, tmp_path)
+    assert "wise" in told
+    assert [path.name for path in paths] == list(FILES)
+    assert all(path.stat().st_size > 0 for path in paths)
+    figure, (ax,) = new_figure(6.0, 4.0)
+    curves, savings = summarise_curves(results, CONFIG), tabulate_savings(results, CONFIG)
+    plot_active_learning(curves, savings, "rmse", ax)
+    saving = savings.set_index(["arm", "measure"]).loc[("wise", "rmse"), "saving"]
+    (legend,) = [child for child in ax.get_children() if isinstance(child, Legend)]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["random", f"wise: {saving:.0%} fewer labels"]
+    assert ax.get_xlabel() == "labelled galaxies"
