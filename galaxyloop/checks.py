@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from galaxyloop.acquisition import ACQUISITIONS, AcquisitionConfig
+from galaxyloop.acquisition.ranking import check_columns
 from galaxyloop.campaigns import campaign_tree
 from galaxyloop.encoders import check_encoder_name
 from galaxyloop.errors import ConfigError, UnknownNameError
+from galaxyloop.predictions import prediction_columns
 from galaxyloop.splits import SplitConfig
 from galaxyloop.training.config import SupervisedRun
 
@@ -21,7 +23,8 @@ def check_names(
 
     Raises:
         UnknownNameError: a campaign, encoder, acquisition or question is unknown.
-        ConfigError: there are no votes, or more rounds of cross-validation than folds.
+        ConfigError: there are no votes, more rounds of cross-validation than folds, or predictions
+            lack what the acquisition scores.
     """
     if not campaigns:
         raise ConfigError("votes must name at least one table with its campaign, got none")
@@ -29,6 +32,7 @@ def check_names(
     check_encoder_name(run.encoder)
     if acquisition.name not in ACQUISITIONS:
         raise UnknownNameError("acquisition", acquisition.name, ACQUISITIONS)
+    check_columns(prediction_columns(tree), tree, acquisition.name)
     for question in acquisition.questions:
         if question not in tree.question_names:
             raise UnknownNameError("question", question, tree.question_names)

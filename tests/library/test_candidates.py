@@ -2,9 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from galaxyloop.acquisition import AcquisitionConfig, rank_galaxies, read_candidates
 from galaxyloop.campaigns import campaign_tree
+from galaxyloop.config import ConfigError
 from galaxyloop.decision_tree import DecisionTree, Question
 
 TREE = DecisionTree("toy", (Question("bar-toy", ("yes", "no")),))
@@ -83,3 +85,15 @@ def test_read_candidates__an_experts_attributes_are_no_volunteers_votes(tmp_path
     ranked = rank_galaxies(candidates, tree, AcquisitionConfig())
     assert ranked["id_str"].tolist() == ["b1", "a1"]
     assert ranked["information_nats"].tolist() == [0.2, 0.1]
+
+
+def test_read_candidates__reads_what_the_acquisition_scores(tmp_path: Path) -> None:
+    file = predicted(tmp_path / "p", 0.5, a1="x", b1="x")
+    galaxies = survey(a1="x", b1="x")
+    with pytest.raises(ConfigError, match=r"'entropy' scores .*bar-toy_yes_fraction"):
+        read_candidates([file], TREE, galaxies, voted(), "entropy")
+    scored = {"bar-toy_yes_fraction": [0.1, 0.5], "bar-toy_no_fraction": [0.9, 0.5]}
+    pd.read_parquet(file).assign(**scored, **{"bar-toy_asked": 1.0}).to_parquet(file)
+    candidates = read_candidates([file], TREE, galaxies, voted(), "entropy")
+    ranked = rank_galaxies(candidates, TREE, AcquisitionConfig("entropy"))
+    assert ranked["id_str"].tolist() == ["b1", "a1"]

@@ -29,6 +29,7 @@ def test_check_names__takes_several_campaigns_and_any_timm_encoder() -> None:
         ({"run": SupervisedRun(encoder="resnet_mni")}, "no encoder 'resnet_mni'.*resnet_mini"),
         ({"acquisition": AcquisitionConfig(name="bald")}, "no acquisition 'bald'"),
         ({"acquisition": AcquisitionConfig(questions=["bar"])}, "no question 'bar'.*bar-gz2"),
+        ({"acquisition": AcquisitionConfig("disagreement")}, "'disagreement' scores .*lack"),
         ({"n_folds": 6}, "from 2 to split.n_folds=5, got 6"),
         ({"n_folds": 1}, "got 1"),
     ],
