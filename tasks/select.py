@@ -65,7 +65,7 @@ def select_galaxies(
     """Rank the galaxies that have not votes enough, and choose a batch; ``votes`` may be empty."""
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_table
-    from galaxyloop.vote_tables import load_vote_tree, load_votes
+    from galaxyloop.vote_tables import load_closed_ids, load_vote_tree, load_votes
     from galaxyloop.zooniverse import selection
     from schemas.acquisition import judge_acquisition
     from schemas.selection import judge_selection
@@ -79,6 +79,7 @@ def select_galaxies(
         representations=[part.download() / FILE for part in representations],
         votes=load_votes(tables[0]) if tables else None,
         vote_tree=load_vote_tree(tables[0]) if tables else None,
+        closed=load_closed_ids(tables[0]) if tables else set(),
     )
     rules = selection.SelectionRules(acquisition, batch, retirement)
     selected = selection.select_galaxies(sources, rules)

@@ -12,6 +12,7 @@ from galaxyloop.vote_tables.settings import VotesConfig, VoteSource
 from galaxyloop.vote_tables.summary import (
     SourceSummary,
     VoteSummary,
+    load_closed_ids,
     load_vote_rejects,
     load_vote_summary,
     load_vote_tree,
@@ -25,6 +26,7 @@ __all__ = [
     "VoteSource",
     "VoteSummary",
     "VotesConfig",
+    "load_closed_ids",
     "load_vote_rejects",
     "load_vote_summary",
     "load_vote_tree",

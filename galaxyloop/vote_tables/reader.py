@@ -154,6 +154,7 @@ class SourceReader:
             ignored_columns=list(layout.ignored),
             n_absent=self.n_absent,
             is_derived=layout.campaign.is_derived,
+            is_gathered=self.table.gathered is not None,
             classifications=getattr(self.table.gathered, "classifications", None),
         )
 

@@ -58,6 +58,8 @@ class SourceSummary:
     """Galaxies of the table that are not in the campaign: all their cells are empty."""
     is_derived: bool = False
     """Whether the votes stand for an expert's attributes: no volunteer gave them."""
+    is_gathered: bool = False
+    """Whether votes were gathered from rows of Zooniverse, an export of which may grow."""
     classifications: ClassificationCounts | None = None
     """Where votes were counted from classifications, one a volunteer; else None."""
 
@@ -144,6 +146,16 @@ def load_accepted_ids(directory: Path) -> list[tuple[SourceSummary, list[str]]]:
     by_source = {number: rows.tolist() for number, rows in accepted.groupby("source")["id_str"]}
     sources = load_vote_summary(directory).sources
     return [(source, by_source.get(number, [])) for number, source in enumerate(sources)]
+
+
+def load_closed_ids(directory: Path) -> set[str]:
+    """Galaxies whose votes in a directory are of a published table, not of Zooniverse's exports.
+
+    Raises:
+        VoteTableError: it is no such directory.
+    """
+    sources = load_accepted_ids(directory)
+    return {id_str for source, ids in sources if not source.is_gathered for id_str in ids}
 
 
 def load_vote_rejects(directory: Path) -> pd.DataFrame:

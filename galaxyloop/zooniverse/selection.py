@@ -1,7 +1,7 @@
 """Which galaxies volunteers are asked about next, how often, and why."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from galaxyloop.representations.table import read_parts, read_schema
 from galaxyloop.storage import file_digest
 
 _ENDINGS = ("fraction", "p05", "p95")
+CLOSED = "its votes are of a published table, to which none can be added"
 FRACTION_COLUMNS = ("id_str", "question", "answer", *_ENDINGS)
 
 
@@ -44,6 +45,9 @@ class SelectionSources:
     """Votes given so far; None if there are none."""
     vote_tree: DecisionTree | None = None
     """Their questions, which may be others than the model's."""
+    closed: Collection[str] = ()
+    """Galaxies whose votes are of a published table: of two tables of a campaign only the first
+    counts, so that further votes on them would be lost."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Selection:
     fractions: pd.DataFrame
     """The same as numbers: ``FRACTION_COLUMNS``, a row a chosen galaxy and answer."""
     retired: pd.DataFrame
-    """What ``retire`` gives, of every galaxy with votes."""
+    """What ``retire`` gives, of every galaxy with votes; those that are closed are retired too."""
 
     def save(self, directory: Path) -> str:
         """Write the four tables as Parquet; gives a digest of them all."""
@@ -89,8 +93,8 @@ class Selection:
 def select_galaxies(sources: SelectionSources, rules: SelectionRules) -> Selection:
     """Rank the galaxies whose votes do not suffice, and choose the next batch among them.
 
-    A galaxy with some votes may be asked about again until it is retired; of several images of
-    one galaxy (one ``group_id``) only the best ranked is chosen.
+    A galaxy with some votes may be asked about again until it is retired, if the table of its votes
+    can grow; of several images of one galaxy (one ``group_id``) only the best ranked is chosen.
 
     Raises:
         SubjectSetError: nobody is left to ask about.
@@ -120,12 +124,18 @@ def select_galaxies(sources: SelectionSources, rules: SelectionRules) -> Selecti
 
 
 def _retire(sources: SelectionSources, config: RetirementConfig) -> pd.DataFrame:
-    """Who has votes enough; an empty table if there are no votes."""
+    """Who has votes enough, or can have no more; an empty table if there are no votes."""
     tree = sources.vote_tree or sources.tree
     votes = sources.votes
     if votes is None:
         votes = pd.DataFrame({"id_str": pd.Series(dtype="str"), **dict.fromkeys(tree.columns, [])})
-    return retire(votes, tree, config)
+    retired = retire(votes, tree, config)
+    is_closed = retired["id_str"].isin(set(sources.closed)) & (retired["n_votes"] > 0)
+    is_closed &= ~retired["is_retired"]
+    return retired.assign(
+        is_retired=retired["is_retired"] | is_closed,
+        reason=retired["reason"].mask(is_closed, CLOSED).astype("str"),
+    )
 
 
 def read_vectors(

@@ -174,6 +174,7 @@ def test_read_vote_table__counts_classifications_as_by_hand(tmp_path: Path) -> N
     assert adds_up(summary)
     assert (source.n_read, source.n_accepted, source.n_rejected) == (2, 2, 0)
     assert (source.id_column, source.votes_origin) == ("id_str", "counts")
+    assert source.is_gathered
 
 
 def test_read_vote_table__rejects_rows_with_number_value_and_reason(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The galaxies to ask about next: not retired, best ranked, unlike each other, with the reason."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from galaxyloop.zooniverse.config import SubjectSetConfig
 from galaxyloop.zooniverse.output import check_place, whole_selection
 from galaxyloop.zooniverse.page import draw_gallery, render_page
 from galaxyloop.zooniverse.selection import (
+    CLOSED,
     Selection,
     SelectionRules,
     SelectionSources,
@@ -130,6 +132,15 @@ def test_select_galaxies__asks_again_until_a_galaxy_is_retired(tmp_path: Path) -
     assert asked["n_votes"].to_dict() == {"g2": 12, "g3": 0, "g0": 0}
     assert asked["votes_wanted"].to_dict() == {"g2": 28, "g3": 40, "g0": 40}
     assert selected.retired["is_retired"].tolist() == [True, False, True]
+
+
+def test_select_galaxies__asks_nobody_whose_further_votes_would_be_lost(tmp_path: Path) -> None:
+    known = replace(sources(tmp_path, {"g1": 3, "g2": 12, "g3": 0}), closed={"g1", "g3"})
+    selected = select_galaxies(known, rules(6))
+    # g3 stands in the table without a vote; g2's votes are of an export that grows.
+    assert selected.ranked["id_str"].tolist() == ["g2", "g3", "g4", "g5", "g0"]
+    assert selected.retired["is_retired"].tolist() == [True, False, False]
+    assert selected.retired["reason"].tolist() == [CLOSED, "", ""]
 
 
 def test_select_galaxies__refuses_if_nobody_is_left(tmp_path: Path) -> None:
