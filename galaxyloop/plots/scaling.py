@@ -87,7 +87,11 @@ def plot_encoder_sizes(summary: pd.DataFrame, metric: str, ax: Axes) -> Axes:
             label=f"{rows['n_galaxies'].mean():.0f} galaxies",
         )
     ax.set(xscale="log", yscale="log")
-    ax.set(xlabel="parameters of the encoder", ylabel=_NAMES.get(metric, metric))
+    ax.set(xlabel="parameters of the encoder (millions)", ylabel=_NAMES.get(metric, metric))
+    sizes = sorted(set(shown["n_parameters"]))
+    ax.xaxis.set_major_locator(FixedLocator(sizes))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticklabels([f"{size / 1e6:.2g}" for size in sizes])
     ax.legend(frameon=False, fontsize=7)
     return _plain_ticks(ax)
 
