@@ -85,7 +85,7 @@ def say_selection(selection: Selection, told: SubjectSetSummary, output: str) ->
     return "\n".join(
         (
             f"ask next     {place}/ask_next.csv ({n_chosen} of {n_ranked} galaxies)",
-            f"retired      {n_retired} of {len(retired)} galaxies with votes",
+            f"not again    {n_retired} of {len(retired)} galaxies with votes",
             f"page         {place}/ask_next.html",
             f"subject set  {place}/{SUBJECT_SET} ({images}, {told.n_bytes / 1e6:.1f} MB)",
             f"To upload: as {place}/{SUBJECT_SET}/README.md says; then name the workflow's",
