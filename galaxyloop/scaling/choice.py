@@ -83,7 +83,8 @@ def hold_out_largest(cells: pd.DataFrame, value: str, config: LawConfig) -> Held
     sizes, errors = _columns(cells[is_largest], value)
     law = laws[POWER]
     random = np.random.default_rng((config.seed, _NOISE_STREAM))
-    noise = random.standard_normal((config.n_draws, len(sizes)))
+    scatter = (sizes / law.middle) ** -config.scatter_power
+    noise = scatter * random.standard_normal((config.n_draws, len(sizes)))
     foretold = law.draw(sizes) * (1 + law.spreads[:, None] * noise)
     low, high = interval(foretold.mean(axis=1), config.level)
     return HeldOutCells(

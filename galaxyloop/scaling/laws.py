@@ -50,7 +50,7 @@ class Law:
     scale: float
     """a: what is above the floor at one galaxy, in units of the error."""
     spread: float
-    """Scatter of cells around the law, relative to it."""
+    """Scatter of cells around the law, relative to it, at the middle size."""
     exponents: Float64[np.ndarray, " draw"]
     floors: Float64[np.ndarray, " draw"]
     spreads: Float64[np.ndarray, " draw"]
@@ -78,7 +78,8 @@ def fit_law(
 ) -> Law:
     """Fit a law by least squares of relative errors, and draw others that fit as well.
 
-    A bootstrap over cells: the relative residuals are drawn anew around the law, widened for the
+    Cells weigh by the scatter that their size lets expect (``config.scatter_power``). A bootstrap
+    over cells: the relative residuals, in its units, are drawn anew around the law, widened for the
     numbers that were fitted and, by a draw of their scale as in Student's t, for being few. It
     covers what other seeds and galaxies to train on would have given; other test galaxies, which
     all cells share, it does not.
@@ -88,7 +89,7 @@ def fit_law(
         errors: held-out error of each, > 0.
         form: of ``FORMS``. The exponent is looked for in [-1, 3], of ``saturating`` in [0.02, 3];
             its floor and scale are >= 0.
-        config: number and seed of the draws.
+        config: number and seed of the draws, and how scatter falls with the number of galaxies.
 
     Raises:
         UnknownNameError: there is no such form.
@@ -98,15 +99,16 @@ def fit_law(
     middle = float(np.exp(np.log(n_galaxies).mean()))
     sizes = n_galaxies / middle
     rough = _solve(sizes, errors[None], errors**-2, POWER)
-    weights = rough.at(sizes)[0] ** -2
+    scatter = sizes**-config.scatter_power
+    weights = (rough.at(sizes)[0] * scatter) ** -2
     best = _solve(sizes, errors[None], weights, form)
     fitted = best.at(sizes)[0]
     n_free = len(errors) - FORMS[form]
-    residuals = (errors / fitted - 1) * np.sqrt(len(errors) / n_free)
+    residuals = (errors / fitted - 1) / scatter * np.sqrt(len(errors) / n_free)
     random = np.random.default_rng(config.seed)
     scales = np.sqrt(n_free / random.chisquare(n_free, config.n_draws))
     picked = random.choice(residuals, (config.n_draws, len(errors)))
-    shares = np.maximum(1 + scales[:, None] * picked, _LEAST_SHARE)
+    shares = np.maximum(1 + scales[:, None] * picked * scatter, _LEAST_SHARE)
     drawn = _solve(sizes, fitted * shares, weights, form)
     spread = float(np.sqrt(np.mean(residuals**2)))
     exponent, floor = float(best.exponent[0]), float(best.floor[0])

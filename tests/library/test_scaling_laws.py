@@ -73,6 +73,18 @@ def test_fit_law__interval_holds_the_planted_exponent_about_as_often_as_it_says(
     assert 0.825 <= np.mean(covered) <= 0.975
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_fit_law__interval_holds_the_exponent_however_scatter_falls(power: float) -> None:
+    covered = []
+    for seed in range(100):
+        sizes, shares = planted((1.0, 0.0, 0.0), 0.01, seed)
+        noise = (shares - 1) * (sizes / 450) ** -power
+        law = fit_law(sizes, 30 * sizes**-0.1 * (1 + noise), POWER, LawConfig(n_draws=200))
+        low, high = interval(law.exponents, 0.9)
+        covered.append(low <= 0.1 <= high)
+    assert 0.8 <= np.mean(covered) <= 0.98
+
+
 def test_fit_law__interval_holds_a_planted_saturating_law_too() -> None:
     covered = []
     for seed in range(100):
@@ -99,6 +111,8 @@ def test_fit_law__refuses_what_it_cannot_fit() -> None:
         fit_law(sizes[[0, 1, 3, 4]], errors[[0, 1, 3, 4]], SATURATING, QUICK)
     with pytest.raises(ScalingError, match=r"finite and > 0.* leave such cells out"):
         fit_law(sizes, errors - errors, POWER, QUICK)
+    with pytest.raises(ConfigError, match=r"scatter_power must be in \[0, 1\], got 2.0"):
+        LawConfig(scatter_power=2.0)
     with pytest.raises(ConfigError, match="level must be in"):
         LawConfig(level=1.0)
 
