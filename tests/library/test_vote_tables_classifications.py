@@ -7,88 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from galaxyloop.campaigns import find_campaign
-from galaxyloop.errors import ConfigError, TooManyRejectsError, VoteTableError
-from galaxyloop.vote_tables import (
-    VotesConfig,
-    VoteSource,
-    VoteSummary,
-    load_vote_rejects,
-    load_vote_summary,
-    load_votes,
-    read_vote_table,
+from galaxyloop.errors import TooManyRejectsError, VoteTableError
+from tests.library.classification_votes import (
+    ARTIFACT,
+    FEATURED,
+    SMOOTH,
+    adds_up,
+    given,
+    read,
+    read_file,
 )
-from schemas.votes import judge_votes
 from tests.library.panoptes_exports import classified, write_export
-
-DR5 = find_campaign("gz_decals_dr5")
-SMOOTH = "![smooth_new.png](https://panoptes-uploads.zooniverse.org/a/s.png =60x) Smooth"
-FEATURED = "![f_(new).png](https://panoptes-uploads.zooniverse.org/a/f.png =60x)  Features or Disk "
-ARTIFACT = "Star, Artifact,\nor Bad Zoom"
-LINES = [
-    "T0.Smooth = smooth-or-featured-dr5_smooth",
-    "T0.features or disk = smooth-or-featured_featured-or-disk",
-    "T0.Star, artifact, or bad zoom = smooth-or-featured-dr5_artifact",
-    "T0[0] = smooth-or-featured-dr5_smooth",
-    "T0[1] = smooth-or-featured-dr5_featured-or-disk",
-    "T0[2] = smooth-or-featured-dr5_artifact",
-    "T1 = how-rounded-dr5",
-    "T2.Yes - Edge On Disk = disk-edge-on-dr5_yes",
-    "T2.No = disk-edge-on-dr5_no",
-    "T2[0] = disk-edge-on-dr5_yes",
-    "T2[1] = disk-edge-on-dr5_no",
-    "T10 =",
-]
-
-
-def read(
-    rows: list[dict[str, str]], folder: Path, max_reject_rate: float = 1.0, **settings: object
-) -> tuple[VoteSummary, pd.DataFrame]:
-    """What is told of an export, and its votes by galaxy and answer."""
-    uri = write_export(rows, folder / "classifications.csv")
-    return read_file(uri, folder, max_reject_rate, **settings)
-
-
-def read_file(
-    uri: str, folder: Path, max_reject_rate: float = 1.0, **settings: object
-) -> tuple[VoteSummary, pd.DataFrame]:
-    classifications = {"answers": settings.pop("answers", LINES), **settings}
-    shared = {
-        name: classifications.pop(name)
-        for name in ("workflow_id", "subject_key")
-        if name in classifications
-    }
-    source = VoteSource.from_dict(
-        {
-            "uri": uri,
-            "campaign": "gz_decals_dr5",
-            "subject_key": "id_str",
-            "classifications": classifications,
-            **shared,
-        }
-    )
-    config = VotesConfig(max_reject_rate=max_reject_rate)
-    directory = folder / f"votes{len(list(folder.iterdir()))}"
-    summary = read_vote_table([source], config, directory, judge_votes)
-    assert load_vote_summary(directory) == summary
-    votes = load_votes(directory).set_index("id_str").drop(columns="votes_origin")
-    votes.columns = votes.columns.str.replace("-dr5_", "_")
-    votes.attrs["rejects"] = load_vote_rejects(directory)
-    return summary, votes
-
-
-def given(votes: pd.DataFrame, id_str: str) -> dict[str, int]:
-    """The answers that a galaxy was given."""
-    row = votes.loc[id_str]
-    return {str(name): int(n) for name, n in row[row > 0].items()}
-
-
-def adds_up(summary: VoteSummary) -> bool:
-    """Whether every classification is used, rejected or set aside."""
-    (source,) = summary.sources
-    counts = source.classifications
-    assert counts is not None
-    return counts.n_read == counts.n_used + counts.n_rejected + sum(counts.set_aside.values())
 
 
 def by_hand() -> list[dict[str, str]]:
@@ -325,17 +254,6 @@ def test_read_vote_table__rejects_lines_with_another_number_of_cells(tmp_path: P
     assert adds_up(summary)
 
 
-def test_read_vote_table__refuses_labels_that_nobody_named(tmp_path: Path) -> None:
-    rows = [
-        classified(1, "ann", "1", {"T0": SMOOTH, "T1": "Very round"}),
-        classified(2, "bob", "1", {"T0": FEATURED, "T2": 5, "T11": "Merger"}),
-        classified(3, "cy", "1", {"T0": "Smooth+"}),
-    ]
-    message = r"T1\.very round \(1 rows\).*T2\[5\].*T11\.merger.*T0\.smooth\+.*TASK =.* for all"
-    with pytest.raises(VoteTableError, match=message):
-        read(rows, tmp_path)
-
-
 def test_read_vote_table__stops_where_too_many_classifications_are_rejected(
     tmp_path: Path,
 ) -> None:
@@ -343,56 +261,3 @@ def test_read_vote_table__stops_where_too_many_classifications_are_rejected(
     with pytest.raises(TooManyRejectsError, match=message):
         read(by_hand(), tmp_path, max_reject_rate=0.4)
     read(by_hand(), tmp_path, max_reject_rate=0.5)
-
-
-def test_read_vote_table__refuses_an_export_of_which_nothing_counts(tmp_path: Path) -> None:
-    rows = [classified(1, "ann", "1", {"T0": SMOOTH})]
-    with pytest.raises(VoteTableError, match="none of its 1 classifications counts: 1 x before"):
-        read(rows, tmp_path, created_from="2030-01-01")
-
-
-@pytest.mark.parametrize(
-    ("answers", "message"),
-    [
-        (["T0.smooth = smooth-or-featured_smoth"], "did you mean 'smooth-or-featured_smooth'"),
-        (["T0 = smooth-or-featured"], "task 'T0' is mapped to .*, which is no question of"),
-        (LINES[:2], "votes on some answers .* none on .*_artifact"),
-    ],
-)
-def test_read_vote_table__refuses_lines_that_do_not_fit_the_campaign(
-    answers: list[str], message: str, tmp_path: Path
-) -> None:
-    with pytest.raises(VoteTableError, match=message):
-        read([classified(1, "ann", "1", {"T0": SMOOTH})], tmp_path, answers=answers)
-
-
-def test_read_vote_table__says_what_an_export_of_classifications_needs(tmp_path: Path) -> None:
-    uri = write_export([classified(1, "ann", "1", {"T0": SMOOTH})], tmp_path / "c.csv")
-    source = VoteSource(uri, "gz_decals_dr5")
-    with pytest.raises(VoteTableError, match="is an export of classifications.* set classificat"):
-        read_vote_table([source], VotesConfig(), tmp_path / "votes", judge_votes)
-    pd.DataFrame({"id_str": ["1"], "smooth-or-featured_smooth": [3]}).to_csv(uri, index=False)
-    with pytest.raises(VoteTableError, match="no export of classifications: it lacks classificat"):
-        read_file(uri, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"classifications": {"answers": ["T0.x: y"]}}, r"must read 'TASK\.LABEL = ANSWER'"),
-        ({"classifications": {"answers": [".x = y"]}}, "got '.x = y'"),
-        ({"classifications": {"answers": ["T0.A = x", "T0.a = y"]}}, "names 'T0.a' twice"),
-        ({"classifications": {"answers": ["T0 =", "T0[1] = x"]}}, r"names 'T0\[1\]' too"),
-        ({"classifications": {"min_version": "new"}}, "min_version must be .* got 'new'"),
-        ({"classifications": {"created_from": "May"}}, "created_from must be .* got 'May'"),
-        ({"classifications": {"one_vote_per": "day"}}, "one_vote_per must be .* got 'day'"),
-        ({"classifications": {"answers": ["T0 = x"]}, "reductions": ["T0.a = x"]}, "of both"),
-        ({"classifications": {"answers": ["T0 = x"]}, "subjects": "s.csv"}, "subjects is for"),
-        ({"classifications": {"answers": ["T0 = x"]}, "id_column": "n"}, "id_column cannot be"),
-    ],
-)
-def test_vote_source__refuses_settings_of_classifications_that_do_not_fit(
-    settings: dict[str, object], message: str
-) -> None:
-    with pytest.raises(ConfigError, match=message):
-        VoteSource.from_dict({"uri": "a.csv", "campaign": "gz2", **settings})

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,11 +12,10 @@ import pytest
 from galaxyloop.acquisition import AcquisitionConfig, BatchConfig, RetirementConfig
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.decision_tree import DecisionTree, Question
-from galaxyloop.errors import ConfigError, SubjectSetError, UnknownNameError
+from galaxyloop.errors import SubjectSetError, UnknownNameError
 from galaxyloop.shards import CutoutCollection
 from galaxyloop.zooniverse.checks import check_rules
 from galaxyloop.zooniverse.config import SubjectSetConfig
-from galaxyloop.zooniverse.output import check_place, whole_selection
 from galaxyloop.zooniverse.page import draw_gallery, render_page
 from galaxyloop.zooniverse.selection import (
     CLOSED,
@@ -30,7 +28,6 @@ from galaxyloop.zooniverse.selection import (
 from galaxyloop.zooniverse.writing import SurveyImages, say_selection, write_selection
 from schemas.acquisition import judge_acquisition
 from schemas.selection import judge_selection
-from tests.library.object_store import new_bucket, put
 from tests.library.representation_tables import write_shard_file
 from tests.library.shard_files import random_images, write_shard
 
@@ -217,53 +214,6 @@ def test_render_page__names_every_galaxy_and_its_reason(tmp_path: Path) -> None:
     assert "4 galaxies whose votes" in page
     assert "1 of them have some votes already" in page
     assert "<td>nan</td>" not in page
-
-
-def test_whole_selection__replaces_a_selection_whole(tmp_path: Path) -> None:
-    place = tmp_path / "asked"
-    for text in ("first", "second"):
-        check_place(str(place))
-        with whole_selection(str(place)) as draft:
-            (draft / "selection.json").write_text(text)
-            (draft / f"{text}.txt").write_text(text)
-    assert sorted(path.name for path in place.iterdir()) == ["second.txt", "selection.json"]
-
-    with pytest.raises(SubjectSetError):
-        _fail_in(place)
-    assert (place / "selection.json").read_text() == "second"
-    assert [path.name for path in tmp_path.iterdir()] == ["asked"]
-
-
-def _fail_in(place: Path) -> None:
-    with whole_selection(str(place)) as draft:
-        (draft / "selection.json").write_text("third")
-        raise SubjectSetError("it fails")
-
-
-def test_whole_selection__replaces_what_lies_at_an_address(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with new_bucket(monkeypatch) as bucket:
-        for text in ("first", "second"):
-            check_place(f"{bucket}/asked")
-            with whole_selection(f"{bucket}/asked") as draft:
-                (draft / "subject_set").mkdir()
-                (draft / "subject_set" / f"{text}.jpg").write_text(text)
-                (draft / "selection.json").write_text(text)
-        filesystem = fsspec.filesystem("s3")
-        filesystem.invalidate_cache()
-        found = [path.split("/", 1)[1] for path in filesystem.find(bucket)]
-        assert found == ["asked/selection.json", "asked/subject_set/second.jpg"]
-        put(bucket, {"thesis/thesis.tex": b"much work"})
-        with pytest.raises(ConfigError, match="a folder of its own"):
-            check_place(f"{bucket}/thesis")
-
-
-def test_check_place__refuses_a_folder_of_other_things(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("much work")
-    with pytest.raises(ConfigError, match=r"holds thesis\.tex and no selection\.json"):
-        check_place(str(tmp_path))
-    check_place(str(tmp_path / "new"))
 
 
 @pytest.mark.parametrize(
