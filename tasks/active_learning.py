@@ -74,9 +74,19 @@ def prepare_loop(
     return keep(save_loop(data, new_directory("loop")), LoopDirectory, data.digest())
 
 
-@task(container_image=CPU_IMAGE, resources=TABLES, retries=RETRIES, cache=cached("play_loop_cell"))
-def play_loop_cell(loop: Loop, study: ActiveLearningConfig, arm: str, seed: int) -> str:
-    """Rows of one arm played from one start, as JSON; ``study`` knows no more than that arm."""
+@task(
+    container_image=CPU_IMAGE,
+    resources=TABLES,
+    retries=RETRIES,
+    cache=cached("play_loop_cell", ignored=("loop",)),
+)
+def play_loop_cell(
+    loop: Loop, loop_digest: str, study: ActiveLearningConfig, arm: str, seed: int
+) -> str:
+    """Rows of one arm played from one start, as JSON; ``study`` knows no more than that arm.
+
+    ``loop_digest`` is the loop's own: within a dynamic workflow the loop is known by its place.
+    """
     from galaxyloop.active_learning.data import open_loop
     from galaxyloop.active_learning.rounds import Cell
     from galaxyloop.active_learning.study import play_and_sign

@@ -43,7 +43,13 @@ def read_votes_if_any(votes: list[VoteSource], checks: VotesConfig) -> list[Vote
 def play_loop(loop: Loop, study: ActiveLearningConfig) -> list[str]:
     """Every arm from every start; those played before are cache hits."""
     return [
-        play_loop_cell(loop=loop, study=only_arm(study, cell.arm), arm=cell.arm, seed=cell.seed)
+        play_loop_cell(
+            loop=loop,
+            loop_digest=loop.digest,
+            study=only_arm(study, cell.arm),
+            arm=cell.arm,
+            seed=cell.seed,
+        )
         for cell in list_cells(study)
     ]
 

@@ -270,7 +270,7 @@ def test_read_vote_table__refuses_reductions_that_leave_an_answer_out(tmp_path: 
         ({"reductions": ["T0 = bar_no"]}, "got 'T0 = bar_no'"),
         ({"reductions": ["T0.a = x", "T0.data.a = y"]}, "names 'T0.a' twice"),
         ({"reductions": ["T0 =", "T0.a = x"]}, "sets all of task 'T0' aside but names 'T0.a'"),
-        ({"workflow_id": "3"}, "workflow_id is for tables of Panoptes reductions or classifications, got '3'"),
+        ({"workflow_id": "3"}, "workflow_id is for tables of Panoptes .* classifications, got '3'"),
         ({"reductions": ["T0.a = x"], "subjects": "s.csv"}, "subjects and subject_key go together"),
         ({"reductions": ["T0.a = x"], "id_column": "n"}, "id_column cannot be set .* got 'n'"),
     ],
