@@ -108,8 +108,9 @@ def build_image(buildah: Buildah, base: str, version: str, revision: str, scratc
     buildah.check(
         *(*buildah.command, "build", "--isolation=chroot", "--network=host", "--pull-never"),
         *("--file", "containers/Dockerfile", "--target", "cpu", "--tag", IMAGE),
-        # What did not change is not built again, where layers are no full copies.
-        f"--layers={'true' if buildah.driver == 'overlay' else 'false'}",
+        # One layer a step, where layers are no full copies. Nothing is taken from an earlier build:
+        # a stage that is found there cannot be mounted (buildah 1.28).
+        *("--no-cache", f"--layers={'true' if buildah.driver == 'overlay' else 'false'}"),
         *(f"--build-arg={one}" for one in arguments),
         *(f"--secret=id={name},src={path}" for name, path in pip_secrets(scratch).items()),
         ".",
