@@ -39,9 +39,7 @@ FULL = ScalingConfig(
     n_seeds=3,
     run=SupervisedRun(training=TrainingConfig(epochs=8, batch_size=32)),
     posterior=PosteriorConfig(n_samples=8),
-    laws=LawConfig(scatter_power=0.0),
 )
-"""All fractions weigh the same in the laws here, as the planted scatter is the same for all."""
 QUICK = replace(
     FULL,
     encoders=["test_resnet"],
@@ -149,14 +147,15 @@ def _cover_planted(run: Run) -> dict[str, float]:
     cells = run.cells[run.cells["encoder"] == run.cells["encoder"].iloc[0]]
     sizes = cells["n_galaxies"].to_numpy(np.float64)
     spread = float(run.laws["spread"].median())
-    config = LawConfig(n_draws=300, scatter_power=0.0)
+    config = LawConfig(n_draws=300)
+    scatter = spread * (sizes / np.median(sizes)) ** -config.scatter_power
     found = {}
     for number, (floor, exponent) in enumerate(PLANTED):
         form = list(FORMS)[int(floor > 0)]
         law = floor + (1 - floor) * (sizes / np.median(sizes)) ** -exponent
         covered = []
         for seed in range(N_PLANTED):
-            noise = spread * np.random.default_rng((number, seed)).standard_normal(len(sizes))
+            noise = scatter * np.random.default_rng((number, seed)).standard_normal(len(sizes))
             fitted = fit_law(sizes, law * (1 + noise), form, config)
             low, high = interval(fitted.exponents, config.level)
             covered.append(low <= exponent <= high)
