@@ -34,17 +34,20 @@ def check_selection(
     cutouts: CutoutConfig,
     acquisition: AcquisitionConfig,
     retirement: RetirementConfig,
+    asked_before: list[str],
     output: str,
 ) -> str:
     """Refuse before an image is read what would fail after; gives the manifest."""
     from galaxyloop.checkpoint import check_size, load_checkpoint
     from galaxyloop.outputs import check_output
     from galaxyloop.zooniverse.checks import check_rules
+    from galaxyloop.zooniverse.earlier import read_asked_ids
     from galaxyloop.zooniverse.output import check_place
 
     with retrying_storage():
         check_output(output, must_be_remote=is_in_pod())
         check_place(output)
+        read_asked_ids(asked_before)
     model = load_checkpoint(checkpoint.download())
     check_size(model, cutouts.image_size_px)
     check_rules([source.campaign for source in votes], model.tree, acquisition, retirement)
@@ -61,15 +64,19 @@ def select_galaxies(
     acquisition: AcquisitionConfig,
     batch: BatchConfig,
     retirement: RetirementConfig,
+    asked_before: list[str],
 ) -> Acquisition:
     """Rank the galaxies that have not votes enough, and choose a batch; ``votes`` may be empty."""
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_table
     from galaxyloop.vote_tables import load_closed_ids, load_vote_tree, load_votes
     from galaxyloop.zooniverse import selection
+    from galaxyloop.zooniverse.earlier import read_asked_ids
     from schemas.acquisition import judge_acquisition
     from schemas.selection import judge_selection
 
+    with retrying_storage():
+        asked = read_asked_ids(asked_before)
     tree = load_checkpoint_tree(checkpoint.download())
     tables = [table.download() for table in votes]
     sources = selection.SelectionSources(
@@ -80,6 +87,7 @@ def select_galaxies(
         votes=load_votes(tables[0]) if tables else None,
         vote_tree=load_vote_tree(tables[0]) if tables else None,
         closed=load_closed_ids(tables[0]) if tables else set(),
+        asked=asked,
     )
     rules = selection.SelectionRules(acquisition, batch, retirement)
     selected = selection.select_galaxies(sources, rules)

@@ -136,6 +136,7 @@ def select_next_galaxies(
     batch: BatchConfig = BatchConfig(),
     retirement: RetirementConfig = RetirementConfig(),
     subject_set: SubjectSetConfig = SubjectSetConfig(),
+    asked_before: list[str] = [],  # noqa: B006 - Flyte takes defaults as values
     previous: str = "",
 ) -> str:
     """Choose the galaxies that volunteers see next, and make a subject set of them for Zooniverse.
@@ -155,6 +156,8 @@ def select_next_galaxies(
         batch: budget, diversity, and where on the sky the batch may lie.
         retirement: when a galaxy has votes enough.
         subject_set: what volunteers are shown.
+        asked_before: earlier batches whose votes are to come, as ask_next.csv or a subject set's
+            manifest.csv; their galaxies are not asked about again.
         previous: directory of the survey version this one grows from; empty for a new survey.
     """
     checkpoint, version = resolve_model(model=model)
@@ -165,6 +168,7 @@ def select_next_galaxies(
         cutouts=cutouts,
         acquisition=acquisition,
         retirement=retirement,
+        asked_before=asked_before,
         output=output,
     )
     survey, shards = ingest_survey(
@@ -187,6 +191,7 @@ def select_next_galaxies(
         acquisition=acquisition,
         batch=batch,
         retirement=retirement,
+        asked_before=asked_before,
     )
     told: str = publish_selection(
         output=output,

@@ -26,6 +26,7 @@ class CampaignSection:
     note: str
     """What to know of its votes."""
     fraction_charts: Sequence[Chart]
+    confusion_charts: Sequence[Chart]
     rmse_chart: Chart | None
     metrics: Table | None
     folds: Table | None
@@ -60,6 +61,7 @@ def campaign_sections(content: ReportContent) -> list[CampaignSection]:
                 heading=campaign_title(part.name) if len(tree.parts) > 1 else "",
                 note=DERIVED_NOTE if part.name in derived else "",
                 fraction_charts=charts.fraction_charts(content.held_out, tree, titles),
+                confusion_charts=charts.confusion_charts(content.held_out, tree, titles),
                 rmse_chart=charts.rmse_chart(content.metrics, titles),
                 metrics=_table(content.metrics, tree, part),
                 folds=_table(content.cross_validation, tree, part),

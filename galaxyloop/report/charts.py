@@ -14,12 +14,16 @@ from matplotlib.figure import Figure
 
 from galaxyloop import plots
 from galaxyloop.decision_tree import DecisionTree, Question
+from galaxyloop.metrics import MetricsConfig, confusion_table
 from galaxyloop.report.content import HeldOutGalaxies
 
 MAX_IMAGE_PX = 160
 """Larger images are shrunk to this side before they are embedded."""
 _N_COLOURS = 128
 _MIN_VOTES = 6
+_MIN_CONFIDENT = 10
+_CONFUSION_INCHES = 1.6
+_ANSWER_INCHES = 0.3
 _CSS_PX_PER_INCH = 96
 
 
@@ -81,6 +85,32 @@ def fraction_charts(
         title = titles[question.name]
         caption = f"{n_galaxies} galaxies"
         charts.append(_chart(figure, f"Predicted against observed: {title}", title, caption))
+    return charts
+
+
+def confusion_charts(
+    held_out: HeldOutGalaxies | None, tree: DecisionTree, titles: Mapping[str, str]
+) -> list[Chart]:
+    """Which answers are taken for which, a chart for each titled question with enough galaxies."""
+    if held_out is None:
+        return []
+    config = MetricsConfig(
+        min_votes=max(held_out.min_votes, 1), confident_fraction=held_out.confident_fraction
+    )
+    table = confusion_table(held_out.predicted, held_out.votes, tree, config)
+    charts = []
+    for name, title in titles.items():
+        own = table[table["question"] == name]
+        n_galaxies = int(own["n_galaxies"].sum())
+        if n_galaxies < _MIN_CONFIDENT:
+            continue
+        side = _CONFUSION_INCHES + _ANSWER_INCHES * len(tree.question(name).answers)
+        figure, (ax,) = plots.new_figure(side, side - 0.2)
+        plots.plot_confusion(own, ax)
+        caption = f"{n_galaxies} galaxies"
+        charts.append(
+            _chart(figure, f"Volunteers' answer and the model's: {title}", title, caption)
+        )
     return charts
 
 

@@ -47,6 +47,8 @@ class HeldOutGalaxies:
     """The volunteers' counts."""
     min_votes: int = 5
     """Votes that a question must have before its fractions are shown."""
+    confident_fraction: float = 0.8
+    """Above this fraction for one answer volunteers count as confident of it."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,10 @@ def gather_report(results: RoundResults) -> ReportContent:
         metrics=evaluation.metrics,
         cross_validation=results.cross_validation,
         held_out=HeldOutGalaxies(
-            evaluation.fractions, evaluation.votes, evaluation.config.min_votes
+            evaluation.fractions,
+            evaluation.votes,
+            evaluation.config.min_votes,
+            evaluation.config.confident_fraction,
         ),
         calibration=evaluation.calibration,
         pit=evaluation.pit,

@@ -51,6 +51,7 @@ def _view(content: ReportContent) -> dict[str, object]:
         "learning_facts": tables.learning_facts(content.learning_log),
         "learning_chart": charts.learning_chart(content.learning_log),
         "campaigns": campaign_sections(content),
+        "confident": f"{content.held_out.confident_fraction:.0%}" if content.held_out else "",
         "overall": overall_tables(content),
         "panels": _panels(content, titles),
         "calibration_chart": charts.calibration_chart(content.calibration),

@@ -26,6 +26,7 @@ from galaxyloop.storage import file_digest
 
 _ENDINGS = ("fraction", "p05", "p95")
 CLOSED = "its votes are of a published table, to which none can be added"
+ASKED = "it is in an earlier batch, whose votes are to come"
 FRACTION_COLUMNS = ("id_str", "question", "answer", *_ENDINGS)
 
 
@@ -48,6 +49,8 @@ class SelectionSources:
     closed: Collection[str] = ()
     """Galaxies whose votes are of a published table: of two tables of a campaign only the first
     counts, so that further votes on them would be lost."""
+    asked: Collection[str] = ()
+    """Galaxies of earlier batches that are not to be in this one."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Selection:
     fractions: pd.DataFrame
     """The same as numbers: ``FRACTION_COLUMNS``, a row a chosen galaxy and answer."""
     retired: pd.DataFrame
-    """What ``retire`` gives, of every galaxy with votes; those that are closed are retired too."""
+    """What ``retire`` gives, of every galaxy with votes or in an earlier batch; those that are
+    closed or in an earlier batch are retired too."""
 
     def save(self, directory: Path) -> str:
         """Write the four tables as Parquet; gives a digest of them all."""
@@ -97,7 +101,7 @@ def select_galaxies(sources: SelectionSources, rules: SelectionRules) -> Selecti
     can grow; of several images of one galaxy (one ``group_id``) only the best ranked is chosen.
 
     Raises:
-        SubjectSetError: nobody is left to ask about.
+        SubjectSetError: nobody is left to ask about, or earlier batches are of another survey.
         UnknownNameError: there is no such acquisition or question.
         RepresentationError: a candidate has no representation.
     """
@@ -116,26 +120,50 @@ def select_galaxies(sources: SelectionSources, rules: SelectionRules) -> Selecti
     if chosen.empty:
         raise SubjectSetError(
             f"nobody is left to ask about: of {len(sources.galaxies)} galaxies {len(done)} have "
-            f"votes enough, and none of the other {len(ranked)} that are predicted lies where the "
-            "batch may; widen its regions, or raise max_votes of retirement"
+            f"votes enough or are in earlier batches, and none of the other {len(ranked)} that are "
+            "predicted lies where the batch may; widen its regions, or raise max_votes of "
+            "retirement"
         )
     fractions = read_fractions(sources, chosen)
     return Selection(ranked, _explain(chosen, fractions, retired, rules), fractions, retired)
 
 
 def _retire(sources: SelectionSources, config: RetirementConfig) -> pd.DataFrame:
-    """Who has votes enough, or can have no more; an empty table if there are no votes."""
+    """Who has votes enough, can have no more, or has been asked about; perhaps an empty table."""
     tree = sources.vote_tree or sources.tree
     votes = sources.votes
     if votes is None:
         votes = pd.DataFrame({"id_str": pd.Series(dtype="str"), **dict.fromkeys(tree.columns, [])})
     retired = retire(votes, tree, config)
     is_closed = retired["id_str"].isin(set(sources.closed)) & (retired["n_votes"] > 0)
-    is_closed &= ~retired["is_retired"]
+    retired = _retire_too(retired, is_closed, CLOSED)
+    return _retire_too(*_with_asked(retired, sources), ASKED)
+
+
+def _retire_too(retired: pd.DataFrame, is_meant: "pd.Series[bool]", reason: str) -> pd.DataFrame:
+    """Retire further galaxies, those that are retired already for the reason they have."""
+    is_new = is_meant & ~retired["is_retired"]
     return retired.assign(
-        is_retired=retired["is_retired"] | is_closed,
-        reason=retired["reason"].mask(is_closed, CLOSED).astype("str"),
+        is_retired=retired["is_retired"] | is_new,
+        reason=retired["reason"].mask(is_new, reason).astype("str"),
     )
+
+
+def _with_asked(
+    retired: pd.DataFrame, sources: SelectionSources
+) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
+    """The table with the survey's galaxies of earlier batches too, and who they are."""
+    asked = set(sources.asked)
+    known = sources.galaxies.loc[sources.galaxies["id_str"].isin(asked), "id_str"]
+    if asked and known.empty:
+        raise SubjectSetError(
+            f"none of the {len(asked)} galaxies of earlier batches such as {min(asked)!r} is in "
+            "this survey; name batches of this survey"
+        )
+    fresh = known[~known.isin(set(retired["id_str"]))]
+    rows = pd.DataFrame({"id_str": fresh, "n_votes": 0, "is_retired": False, "reason": ""})
+    table = pd.concat([retired, rows.astype(retired.dtypes)], ignore_index=True)
+    return table, table["id_str"].isin(asked)
 
 
 def read_vectors(

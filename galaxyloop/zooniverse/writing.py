@@ -15,7 +15,7 @@ from galaxyloop.zooniverse.config import SubjectSetConfig
 from galaxyloop.zooniverse.output import RECORD
 from galaxyloop.zooniverse.page import draw_gallery, render_page
 from galaxyloop.zooniverse.pictures import read_pictures
-from galaxyloop.zooniverse.selection import Selection
+from galaxyloop.zooniverse.selection import ASKED, Selection
 from galaxyloop.zooniverse.subject_set import SubjectSetSummary, write_subject_set
 
 SUBJECT_SET = "subject_set"
@@ -80,12 +80,16 @@ def say_selection(selection: Selection, told: SubjectSetSummary, output: str) ->
     """Where things are, and what to do with them."""
     place = output.rstrip("/")
     retired, n_chosen, n_ranked = selection.retired, len(selection.chosen), len(selection.ranked)
-    n_retired = int(retired["is_retired"].sum())
+    is_waiting = retired["reason"] == ASKED
+    n_retired = int((retired["is_retired"] & ~is_waiting).sum())
+    n_voted, n_waiting = int((retired["n_votes"] > 0).sum()), int(is_waiting.sum())
+    waiting = [f"waiting      {n_waiting} galaxies of earlier batches"] if n_waiting else []
     images = f"{told.n_originals} original images, {told.n_cutouts} cutouts"
     return "\n".join(
         (
             f"ask next     {place}/ask_next.csv ({n_chosen} of {n_ranked} galaxies)",
-            f"not again    {n_retired} of {len(retired)} galaxies with votes",
+            f"not again    {n_retired} of {n_voted} galaxies with votes",
+            *waiting,
             f"page         {place}/ask_next.html",
             f"subject set  {place}/{SUBJECT_SET} ({images}, {told.n_bytes / 1e6:.1f} MB)",
             f"To upload: as {place}/{SUBJECT_SET}/README.md says; then name the workflow's",

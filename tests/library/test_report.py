@@ -21,7 +21,7 @@ from galaxyloop.report import (
     write_report,
 )
 from galaxyloop.report.campaigns import DERIVED_NOTE
-from galaxyloop.report.charts import image_uri
+from galaxyloop.report.charts import confusion_charts, image_uri
 from galaxyloop.report.tables import gallery_title, metric_table, question_titles
 
 SECTIONS = (
@@ -193,6 +193,19 @@ def test_write_report__bears_sets_without_votes_or_galaxies(tmp_path: Path) -> N
         )
         write_report(content, tmp_path / "report.html")
         assert "no votes yet" in (tmp_path / "report.html").read_text()
+
+
+def test_confusion_charts__count_galaxies_that_volunteers_are_sure_of() -> None:
+    votes = np.zeros((20, 5), dtype=np.int64)
+    votes[:12, 0], votes[12:, 1], votes[12:, 0] = 40, 28, 12
+    held_out = HeldOutGalaxies(np.full((20, 5), 0.2), votes)
+    titles = question_titles(TREE)
+    (chart,) = confusion_charts(held_out, TREE, titles)
+    # Of the others 7 in 10 said featured, and nobody was asked for a bar.
+    assert (chart.title, chart.caption) == (titles["smooth-or-featured-toy"], "12 galaxies")
+    easier = dataclasses.replace(held_out, confident_fraction=0.6)
+    assert [one.caption for one in confusion_charts(easier, TREE, titles)] == ["20 galaxies"]
+    assert confusion_charts(None, TREE, titles) == []
 
 
 def test_report_content__refuses_counts_that_do_not_add_up() -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from galaxyloop.acquisition import AcquisitionConfig, BatchConfig, RetirementConfig
+from galaxyloop.acquisition.retirement import ENOUGH_VOTES
 from galaxyloop.cutouts import CutoutConfig
 from galaxyloop.decision_tree import DecisionTree, Question
 from galaxyloop.errors import SubjectSetError, UnknownNameError
@@ -18,6 +19,7 @@ from galaxyloop.zooniverse.checks import check_rules
 from galaxyloop.zooniverse.config import SubjectSetConfig
 from galaxyloop.zooniverse.page import draw_gallery, render_page
 from galaxyloop.zooniverse.selection import (
+    ASKED,
     CLOSED,
     Selection,
     SelectionRules,
@@ -25,6 +27,7 @@ from galaxyloop.zooniverse.selection import (
     read_vectors,
     select_galaxies,
 )
+from galaxyloop.zooniverse.subject_set import SubjectSetSummary
 from galaxyloop.zooniverse.writing import SurveyImages, say_selection, write_selection
 from schemas.acquisition import judge_acquisition
 from schemas.selection import judge_selection
@@ -138,6 +141,32 @@ def test_select_galaxies__asks_nobody_whose_further_votes_would_be_lost(tmp_path
     assert selected.ranked["id_str"].tolist() == ["g2", "g3", "g4", "g5", "g0"]
     assert selected.retired["is_retired"].tolist() == [True, False, False]
     assert selected.retired["reason"].tolist() == [CLOSED, "", ""]
+
+
+def test_select_galaxies__asks_nobody_of_an_earlier_batch(tmp_path: Path) -> None:
+    votes = {"g1": 40, "g2": 12}
+    known = replace(sources(tmp_path, votes), asked={"g1", "g2", "g4", "gone"})
+    selected = select_galaxies(known, rules(6))
+    # g5 shows the galaxy of g4.
+    assert selected.ranked["id_str"].tolist() == ["g3", "g0"]
+    retired = selected.retired.set_index("id_str")
+    assert retired["reason"].to_dict() == {"g1": ENOUGH_VOTES, "g2": ASKED, "g4": ASKED}
+    assert retired["n_votes"].to_dict() == {"g1": 40, "g2": 12, "g4": 0}
+    told = SubjectSetSummary(2, 2, 0, {}, 1000)
+    said = say_selection(selected, told, "out")
+    assert "1 of 2 galaxies with votes" in said
+    assert "waiting      2 galaxies of earlier batches" in said
+
+
+def test_select_galaxies__without_votes_asks_nobody_of_an_earlier_batch(tmp_path: Path) -> None:
+    selected = select_galaxies(replace(sources(tmp_path), asked={"g1"}), rules(6))
+    assert "g1" not in set(selected.ranked["id_str"])
+    assert selected.retired["n_votes"].tolist() == [0]
+
+
+def test_select_galaxies__refuses_batches_of_another_survey(tmp_path: Path) -> None:
+    with pytest.raises(SubjectSetError, match="none of the 2 galaxies .*'a1' is in this survey"):
+        select_galaxies(replace(sources(tmp_path), asked={"a1", "a2"}), rules())
 
 
 def test_select_galaxies__refuses_if_nobody_is_left(tmp_path: Path) -> None:

@@ -148,6 +148,13 @@ def test_select_next_galaxies__goes_on_from_the_volunteers_classifications(
     assert set(limits) == {str(MAX_VOTES - 5)}
 
 
+def test_select_next_galaxies__leaves_out_what_volunteers_have_been_sent(night: Night) -> None:
+    sent = night.root / "first" / "subject_set" / "manifest.csv"
+    told = select(night, "third", asked_before=[str(sent)])
+    assert f"waiting      {N_ASKED} galaxies of earlier batches" in told
+    assert not set(asked(night, "third").index) & set(asked(night, "first").index)
+
+
 def test_campaign_round__starts_from_the_volunteers_classifications(
     night: Night, votes: VoteSource
 ) -> None:

@@ -155,9 +155,10 @@ class Walks:
         )
 
     def selection(self) -> Literals:
-        """Twice: in the place of a selection another one may come."""
+        """Twice: in the place of a selection another one may come, which knows of the first."""
         self.once("campaign_round")
-        for votes in ([], self.votes):
+        earlier = f"{self.at('ask-next')}/ask_next.csv"
+        for votes, asked_before in (([], []), (self.votes, [earlier])):
             told = self.walk(
                 "workflows.active_learning.select_next_galaxies",
                 votes=votes,
@@ -165,6 +166,7 @@ class Walks:
                 output=self.at("ask-next"),
                 batch={"n_galaxies": 10},
                 subject_set={"image_size_px": 64},
+                asked_before=asked_before,
             )
         return told
 
