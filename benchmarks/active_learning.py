@@ -6,13 +6,15 @@ at random. In each round a small head on frozen features is trained anew.
 
 Simulated, the loop asks volunteers whether there is "anything odd" (rings, mergers, dust lanes,
 clumps), and an expert which galaxies merge, as one in 20 does. Kinds of galaxies are as common as
-the simulation has them. The encoder was trained on the votes on other simulated galaxies.
-Both are held to the same saving; mergers were chosen for this after volunteers' votes had missed
-it. ``--tree`` plays volunteers who are asked the whole tree as well, and gates nothing there.
+the simulation has them. The encoder was trained on the votes on other simulated galaxies. Both are
+held to the same saving, on surveys that no setting was chosen on; ``--settle`` plays those that
+settings were chosen on. ``--tree`` plays volunteers who are asked the whole tree as well, and gates
+nothing there.
 
 ``--data FOLDER`` takes the folder of ``examples.real_galaxies`` and asks an expert whether EFIGI's
-galaxies have a bar. The encoder was trained on the Galaxy Zoo 2 votes on other galaxies, once
-without and once with the question about bars; it has seen no expert's label. Features are kept in
+galaxies have a bar, with three encoders: trained on the Galaxy Zoo 2 votes on other galaxies
+without the question about bars, on all of them, and on both these votes and EFIGI's other
+attributes, again without bars. None has seen an expert's label of a bar. Features are kept in
 ``--work``; finished cells are lines of a table, and a run goes on from what is there.
 """
 
@@ -25,7 +27,10 @@ import pandas as pd
 import torch
 
 from benchmarks.active_learning_data import (
+    JUDGED_ON,
     QUICK,
+    SETTLED_ON,
+    RealEncoder,
     Sizes,
     labelled_mergers,
     one_question,
@@ -44,9 +49,13 @@ WORK = Path(".galaxyloop") / "active_learning"
 ODD, MERGERS = "something-odd-gz2", "mergers"
 BEST = "mutual_information_diverse"
 """What a round does by default: the arm that is judged."""
-ENCODERS = {"bars_unseen": ["bar"], "bars": []}
-"""Of EFIGI's galaxies: words of the Galaxy Zoo 2 questions that the encoder was not trained on. The
-last is judged; its encoder knows which of other galaxies volunteers call barred."""
+ENCODERS = {
+    "bars_unseen": RealEncoder("gz2", ("bar",)),
+    "bars": RealEncoder("gz2"),
+    "bars_attributes": RealEncoder("gz2_efigi", ("bar",)),
+}
+"""Of EFIGI's galaxies. The last is judged: it has seen most and was never asked for a bar."""
+N_STARTS = 20
 _ABOVE = 1e-9
 LEAST_SAVING = 0.35
 
@@ -59,11 +68,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="mergers alone, fewer galaxies")
     parser.add_argument("--data", type=Path, help="folder of real galaxies")
     parser.add_argument("--work", type=Path, default=WORK, help=f"features (default {WORK})")
+    parser.add_argument("--settle", action="store_true", help="surveys that settings come from")
     parser.add_argument("--tree", action="store_true", help="play the whole tree too")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/<name>.json")
     options = parser.parse_args()
     if options.quick and (options.data or options.save):
         parser.error("--quick is simulated and is not kept: leave out --data and --save")
+    if options.settle and (options.data or options.save):
+        parser.error("--settle is simulated and is not kept: leave out --data and --save")
     torch.set_num_threads(1)
     return options
 
@@ -94,7 +106,7 @@ def odd_config() -> ActiveLearningConfig:
     """Rounds that ask whether anything is odd; 40 volunteers see a galaxy."""
     # Forty votes a galaxy bear more training than an expert's one.
     head = HeadConfig(dropout_rate=0.3, n_steps=300, learning_rate=3e-3, weight_decay=0.03)
-    return ActiveLearningConfig(n_start=50, n_asked=25, n_rounds=8, head=head)
+    return ActiveLearningConfig(n_start=50, n_asked=25, n_rounds=8, n_seeds=N_STARTS, head=head)
 
 
 def mergers_config(quick: bool) -> ActiveLearningConfig:
@@ -106,7 +118,11 @@ def mergers_config(quick: bool) -> ActiveLearningConfig:
             arms, 40, 20, 5, n_seeds=5, measure="ranking_error", information=information
         )
     return ActiveLearningConfig(
-        n_start=100, n_rounds=8, measure="ranking_error", information=information
+        n_start=100,
+        n_rounds=8,
+        n_seeds=N_STARTS,
+        measure="ranking_error",
+        information=information,
     )
 
 
@@ -123,17 +139,17 @@ def bars_config() -> ActiveLearningConfig:
         n_start=50,
         n_asked=25,
         n_rounds=12,
-        n_seeds=8,
+        n_seeds=N_STARTS,
         measure="ranking_error",
         information=InformationConfig(expected_votes=1),
     )
 
 
 def judge_bars(options: argparse.Namespace) -> None:
-    """Play both encoders' rounds on real galaxies, and judge those of the one that saw bars."""
+    """Play the encoders' rounds on real galaxies, and judge those of the last."""
     told: dict[str, object] = {}
-    for name, withheld in ENCODERS.items():
-        data = real_loop(options.data, options.work / name, withheld)
+    for name, encoder in ENCODERS.items():
+        data = real_loop(options.data, options.work / name, encoder)
         own, told[name] = play(bars_config(), data, RESULTS / "active_learning" / name)
     gates = [
         at_least(f"area_low of {BEST}, {name}", own["area_low"][BEST], _ABOVE),
@@ -147,15 +163,17 @@ def main() -> None:
     options = parse()
     if options.data:
         judge_bars(options)
+    seeds = SETTLED_ON if options.settle else JUDGED_ON
+    is_kept = not (options.quick or options.settle)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch) if options.quick else options.work
-        results = Path(scratch) / "results" if options.quick else RESULTS / "active_learning"
+        results = RESULTS / "active_learning" if is_kept else Path(scratch) / "results"
         sizes = QUICK if options.quick else Sizes()
-        data = simulated_loop(sizes, work / "simulated")
+        data = simulated_loop(sizes, seeds, work / f"simulated_{seeds.played}")
         told: dict[str, object] = {}
         mergers, told[MERGERS] = play(
             mergers_config(options.quick),
-            labelled_mergers(data, sizes),
+            labelled_mergers(data, sizes, seeds),
             results / "simulated_mergers",
         )
         gates = [at_least(f"area_low of {BEST}, {MERGERS}", mergers["area_low"][BEST], 0.0)]

@@ -51,10 +51,37 @@ class Sizes:
 QUICK = Sizes(n_pretrained=400, n_epochs=6, n_pool=700, n_test=400)
 
 
-def simulated_loop(sizes: Sizes, place: Path) -> LoopData:
+@dataclass(frozen=True)
+class Seeds:
+    """Of two simulated surveys."""
+
+    pretrained: int
+    """Of the galaxies whose votes the encoder is trained on."""
+    played: int
+    """Of the pool and the test."""
+
+
+SETTLED_ON = Seeds(21, 22)
+"""Surveys that heads, batches and rounds were chosen on."""
+JUDGED_ON = Seeds(31, 32)
+"""Surveys that nothing was chosen on."""
+
+
+@dataclass(frozen=True)
+class RealEncoder:
+    """What an encoder of real galaxies was trained on."""
+
+    label_set: str
+    """Galaxy Zoo 2's votes on other galaxies ("gz2"), or those and EFIGI's attributes of the pool
+    ("gz2_efigi")."""
+    withheld: tuple[str, ...] = ()
+    """Words; it was trained on no question with one of them."""
+
+
+def simulated_loop(sizes: Sizes, seeds: Seeds, place: Path) -> LoopData:
     """Features and votes of simulated galaxies, made once."""
     if not place.is_dir():
-        others = simulate(sizes.n_pretrained, seed=21)
+        others = simulate(sizes.n_pretrained, seeds.pretrained)
         votes = pd.DataFrame(others.votes, columns=list(others.tree.columns))
         votes.insert(0, "id_str", others.galaxies["id_str"])
         training = TrainingConfig(epochs=sizes.n_epochs, batch_size=64, n_threads=1)
@@ -68,7 +95,7 @@ def simulated_loop(sizes: Sizes, place: Path) -> LoopData:
                 Path(scratch) / "checkpoint",
             )
             encoder = load_encoder(checkpoint)
-            seen = simulate(sizes.n_pool + sizes.n_test, seed=22)
+            seen = simulate(sizes.n_pool + sizes.n_test, seeds.played)
             features = encode_galaxies(encoder, cutouts_of(seen), np.arange(len(seen.images)))
         data = LoopData(
             seen.galaxies["id_str"].to_numpy(dtype=object),
@@ -104,27 +131,27 @@ def one_question(data: LoopData, name: str) -> LoopData:
     return LoopData(*rows, tree)
 
 
-def labelled_mergers(data: LoopData, sizes: Sizes) -> LoopData:
+def labelled_mergers(data: LoopData, sizes: Sizes, seeds: Seeds) -> LoopData:
     """The same galaxies, of which an expert says without fail who merges; one in 20 does."""
     tree = label_tree(Target("binary", "merger", ["other", "merger"]))
-    truth = simulate(sizes.n_pool + sizes.n_test, seed=22)
+    truth = simulate(sizes.n_pool + sizes.n_test, seeds.played)
     kind = pd.Series(truth.parameters["kind"].to_numpy(), index=truth.galaxies["id_str"])
     is_merger = (kind[data.id_strs] == "merger").to_numpy(dtype=np.float64)
     return replace(data, votes=votes_of_labels(is_merger, tree), tree=tree)
 
 
-def real_loop(folder: Path, place: Path, withheld: list[str]) -> LoopData:
+def real_loop(folder: Path, place: Path, encoder: RealEncoder) -> LoopData:
     """Features of EFIGI's galaxies and whether they have a bar, made once.
 
     Args:
         folder: of the real galaxies.
         place: where features are kept.
-        withheld: words; the encoder was trained on no question with one of them.
+        encoder: what it learns from; the galaxies that test are never among it.
     """
     if not place.is_dir():
-        (encoder,) = (arm for arm in standard_encoders() if arm.name == "supervised_gz2")
-        arm = with_threads(replace(encoder, label_set="gz2"), 1)
-        config = LabelEfficiencyConfig(arms=[arm], withheld=withheld)
+        name = f"supervised_{encoder.label_set}"
+        arm = with_threads(next(arm for arm in standard_encoders() if arm.name == name), 1)
+        config = LabelEfficiencyConfig(arms=[arm], withheld=list(encoder.withheld))
         with tempfile.TemporaryDirectory() as scratch:
             study = real_study(folder, Path(scratch), config)
             checkpoint = Path(scratch) / "checkpoint"
@@ -144,16 +171,22 @@ def real_loop(folder: Path, place: Path, withheld: list[str]) -> LoopData:
 
 
 def real_study(folder: Path, scratch: Path, config: LabelEfficiencyConfig) -> StudyData:
-    """Cutouts of EFIGI's galaxies and of those with votes, all framed alike; votes and labels."""
+    """Cutouts of EFIGI's galaxies and of those with votes, all framed alike; votes and labels.
+
+    The votes are those of the first arm's label set.
+    """
     from examples.real_galaxies import EFIGI, efigi, framed, labelled
-    from examples.real_rings import study_inputs
+    from examples.real_rings import pseudo_votes, study_inputs
     from schemas.votes import judge_votes
 
     galaxies = pd.DataFrame([*framed(list(labelled(folder)), scratch / "images"), *efigi(folder)])
     galaxies.to_csv(scratch / "manifest.csv", index=False)
     attributes = pd.read_csv(folder / EFIGI / "attributes.csv")
     bar_labels(attributes).to_csv(scratch / "labels.csv", index=False)
+    pseudo_votes(attributes).to_csv(scratch / "efigi_pseudo_votes.csv", index=False)
     inputs = study_inputs(folder, scratch)
+    label_set = config.arms[0].label_set
+    tables = inputs["votes"] + (inputs["further_votes"] if label_set == "gz2_efigi" else [])
     ingest = IngestConfig.from_dict(inputs["ingest"])
     manifest = surveys.read_manifest(inputs["manifest"], ingest)
     version = surveys.version_survey(manifest.galaxies, ingest, None, scratch / "survey")
@@ -162,12 +195,12 @@ def real_study(folder: Path, scratch: Path, config: LabelEfficiencyConfig) -> St
         settings = CutoutConfig.from_dict(inputs["cutouts"])
         cutouts.cut_out_chunk(version.read_chunk(digest), settings, scratch / "shards" / digest)
         shards.append(CutoutShard.open(scratch / "shards" / digest))
-    sources = [VoteSource.from_dict(source) for source in inputs["votes"]]
+    sources = [VoteSource.from_dict(table) for table in tables]
     vote_tables.read_vote_table(sources, VotesConfig(), scratch / "votes", judge_votes)
     votes = vote_tables.load_votes(scratch / "votes"), vote_tables.load_vote_tree(scratch / "votes")
     labels = read_labels(inputs["labels"])
     collection = CutoutCollection(shards, version.alive)
-    return prepare_study(collection, version.galaxies, labels, {"gz2": votes}, config)
+    return prepare_study(collection, version.galaxies, labels, {label_set: votes}, config)
 
 
 def bar_labels(attributes: pd.DataFrame) -> pd.DataFrame:

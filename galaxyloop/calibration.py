@@ -136,7 +136,7 @@ def calibrate_checkpoint(
         directory: of the calibrated checkpoint; it appears when it is complete.
 
     Returns:
-        The directory; or ``checkpoint``, if no temperature but 1 was found.
+        The directory; or ``checkpoint``, if it had no temperatures and none but 1 was found.
 
     Raises:
         NoTrainingDataError: no validation galaxy has a cutout and votes.
@@ -145,6 +145,7 @@ def calibrate_checkpoint(
     """
     model = load_checkpoint(checkpoint)
     check_size(model, cutouts.image_size_px)
+    had_some = bool(model.temperatures)
     model.set_temperatures({})
     posterior, config = configs
     galaxies = select_split(cutouts, votes, splits, model.tree, "validation")
@@ -152,7 +153,7 @@ def calibrate_checkpoint(
     with predicting(model, posterior.n_threads):
         samples = predict_concentrations(model, read_images(galaxies, posterior), posterior)
     table = fit_temperatures(samples, galaxies.labels.astype(np.int64), model.tree, config)
-    if (table["temperature"] == 1).all():
+    if (table["temperature"] == 1).all() and not had_some:
         return checkpoint
     model.set_temperatures(dict(zip(table["question"], table["temperature"], strict=True)))
     return save_checkpoint(model, directory, _records(checkpoint, table))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from galaxyloop.active_learning.config import ActiveLearningConfig
+from galaxyloop.active_learning.data import label_tree
 from galaxyloop.campaigns import campaign_tree
 from galaxyloop.config import require
 from galaxyloop.errors import UnknownNameError
@@ -23,7 +24,7 @@ def check_sources(
     Raises:
         ConfigError: there are not exactly votes or labels, or the measure does not fit them.
         UnknownNameError: a campaign or a question is unknown.
-        LabelError: the labels cannot be read.
+        LabelError: the labels cannot be read, or are values and no classes.
     """
     require(
         bool(campaigns) != bool(labels),
@@ -38,7 +39,14 @@ def check_sources(
             "measure 'ranking_error' is of labels of two classes; of votes take rmse or log_loss",
         )
     else:
-        names = (read_labels(labels, label_checks).target.name,)
+        tree = label_tree(read_labels(labels, label_checks).target)
+        names = tree.question_names
+        n_classes = len(tree.columns)
+        require(
+            study.measure != "ranking_error" or n_classes == 2,
+            f"measure 'ranking_error' is of labels of two classes, these are of {n_classes}; take "
+            "rmse or log_loss",
+        )
     for question in study.questions:
         if question not in names:
             raise UnknownNameError("question", question, names)

@@ -10,8 +10,7 @@ from torch import Tensor
 from galaxyloop.campaigns import volunteers_questions
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.dirichlet import is_answered, vote_fractions, vote_log_likelihood
-
-_MIN_ASKED_SHARE = 0.5
+from galaxyloop.metrics.science import is_mostly_asked
 
 
 def counted_questions(tree: DecisionTree, questions: list[str]) -> list[str]:
@@ -29,8 +28,8 @@ def measure_errors(
     """Each of ``MEASURES`` on some galaxies.
 
     - ``rmse``: between predicted and voted fractions, over the answers of a question and the
-      galaxies where at least half of the volunteers were asked it; then the mean over questions,
-      so that a question on rare galaxies counts as much as one on all.
+      galaxies where at least half of its campaign's volunteers were asked it; then the mean over
+      questions, so that a question on rare galaxies counts as much as one on all.
     - ``log_loss``: negative log-probability of the votes on a question under the mixture of all
       samples [nats]; the mean over galaxies with votes on it, then over questions.
     - ``ranking_error``: of a single question with two answers that one expert gave, the share of
@@ -40,22 +39,23 @@ def measure_errors(
         concentrations: Dirichlet parameters.
         votes: counts.
         tree: the questions.
-        questions: names of those that count; a question that nobody was asked is left out.
+        questions: names of those that count; of each measure those are left out that no galaxy
+            has what it takes for.
     """
     counts = torch.from_numpy(votes)
     answered = is_answered(counts, tree)
-    total = {name: counts[:, part].sum(dim=1) for name, part in tree.slices.items()}
-    asked = torch.stack([total[name] for name in tree.question_names]).amax(dim=0)
+    is_mostly = torch.from_numpy(is_mostly_asked(votes.astype(np.int64), tree))
     likelihood = vote_log_likelihood(concentrations, counts, tree, check=False)
     log_p = torch.logsumexp(likelihood, dim=0) - math.log(len(concentrations))
     fractions = vote_fractions(concentrations, tree).mean(dim=0)
     squares, losses = [], []
     for name in questions:
         part, place = tree.slices[name], tree.question_names.index(name)
-        rows = answered[:, place] & (total[name] >= _MIN_ASKED_SHARE * asked)
+        rows = is_mostly[:, place]
         if rows.any():
-            voted = counts[rows, part] / total[name][rows, None]
+            voted = counts[rows, part] / counts[rows, part].sum(dim=1, keepdim=True)
             squares.append((fractions[rows, part] - voted).square().mean().sqrt())
+        if answered[:, place].any():
             losses.append(-log_p[answered[:, place], place].mean())
     return {
         "rmse": float(torch.stack(squares).mean()) if squares else float("nan"),

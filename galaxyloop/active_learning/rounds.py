@@ -32,7 +32,7 @@ from galaxyloop.random_streams import derive_seed, number_names, uniforms
 
 _START, _HEAD, _SCORE = 0xA17E, 0xA17F, 0xA180
 _LARGEST_SEED = 2**31
-CELL_CODE = 1
+CELL_CODE = 2
 """Raised when the code makes other rows from the same settings and galaxies."""
 
 

@@ -56,7 +56,8 @@ def tabulate_savings(results: pd.DataFrame, config: ActiveLearningConfig) -> pd.
       straight lines; infinite where the arm never gets there.
     - ``saving``: the share of labels saved, 1 - labels needed over those that random needs by the
       same reading, which are fewer than all where its curve has become flat. The interval of 90 %
-      is a bootstrap over seeds, whole seeds with all their arms.
+      is a bootstrap over seeds, whole seeds with all their arms, widened for their number as
+      Student's t is: resampled seeds scatter less than seeds do. NaN of a single seed.
     - ``area``: how far the arm lies below random, the mean over rounds after the start; its
       interval of 90 % is Student's t over seeds, paired. This is the figure to judge by.
 
@@ -131,21 +132,35 @@ def _compare(curves: Curves, baseline: Curves) -> dict[str, float]:
     savings = [_saving(curves.n_labels, own[rows], other[rows])[1] for rows in draws]
     tail = 100 * (1 - COVERAGE) / 2
     # Where an arm never gets there, it saves less than any number.
-    low, high = np.percentile(savings, [tail, 100 - tail], method="nearest")
+    ends = np.percentile(savings, [tail, 100 - tail], method="nearest")
+    low, high = (_widened(float(end), saving, n_seeds) for end in ends)
     areas = (other - own)[:, 1:].mean(axis=1)
     area_low, area_high = mean_interval(areas)
     return {
         "n_seeds": float(n_seeds),
         "labels_needed": needed,
         "saving": saving,
-        "saving_low": float(low),
-        "saving_high": float(high),
+        "saving_low": low,
+        "saving_high": high,
         "area": float(areas.mean()),
         "area_low": area_low,
         "area_high": area_high,
         "last_error": float(own[:, -1].mean()),
         "random_last_error": float(other[:, -1].mean()),
     }
+
+
+def _widened(end: float, value: float, n_seeds: int) -> float:
+    """An end of a bootstrap's interval, as far from the value as few seeds call for."""
+    from scipy.stats import norm, t  # here: scipy takes a while
+
+    if n_seeds < 2:
+        return float("nan")
+    if not np.isfinite([end, value]).all():
+        return end
+    level = (1 + COVERAGE) / 2
+    factor = t.ppf(level, n_seeds - 1) / norm.ppf(level) * (n_seeds / (n_seeds - 1)) ** 0.5
+    return float(value + factor * (end - value))
 
 
 def _saving(

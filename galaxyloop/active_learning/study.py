@@ -37,8 +37,9 @@ def run_study(config: ActiveLearningConfig, data: LoopData, table: Path) -> pd.D
         digest = cell_digest(cell, config, data.digest())
         found = find_rows(known, cell.arm, digest, config.n_rounds + 1)
         if not found:
-            found = play_and_sign(cell, config, data)
-            append_rows(table, found)
+            append_rows(table, play_and_sign(cell, config, data))
+            # As a later run will read them, so that both tell the same to the last digit.
+            found = find_rows(read_results(table), cell.arm, digest, config.n_rounds + 1)
         rows += found
     return results_table(rows)
 

@@ -22,12 +22,17 @@ class Metric:
     """What each galaxy adds; a squared error, say."""
     combine: Callable[[Means], Float64[np.ndarray, " resampling"]]
     """From the quantities' means to the metric; a square root, say."""
+    is_distance: bool = False
+    """Whether it is a mean of absolute differences, which chance only makes larger."""
 
 
 def evaluate_metric(metric: Metric, config: MetricsConfig) -> tuple[float, float, float]:
     """The metric, and the 5 and 95 % points of its values on resampled galaxies.
 
-    All three are NaN without galaxies.
+    All three are NaN without galaxies. Of a distance the points are mirrored at the value (the
+    basic bootstrap) and kept above 0: resampling adds the galaxies' chance a second time, so that
+    its values lie above the value as that lies above the truth. Such an interval of a model that
+    is right holds 0 in about 85 % of samples.
     """
     n_galaxies = len(metric.values)
     if not n_galaxies:
@@ -42,4 +47,6 @@ def evaluate_metric(metric: Metric, config: MetricsConfig) -> tuple[float, float
         weights = np.stack([np.bincount(pick, minlength=n_galaxies) for pick in picks])
         resampled.append(metric.combine(weights @ metric.values / n_galaxies))
     low, high = np.quantile(np.concatenate(resampled), [0.05, 0.95])
+    if metric.is_distance:
+        low, high = max(2 * value - high, 0.0), max(2 * value - low, 0.0)
     return value, float(low), float(high)

@@ -99,6 +99,7 @@ def discrete_coverage_metrics(within: CountsWithin, keep: np.ndarray) -> Iterato
         "discrete_coverage_error",
         np.hstack([observed, predicted]),
         lambda means: np.abs(means[..., :n] - means[..., n:]).mean(axis=-1),
+        is_distance=True,
     )
 
 

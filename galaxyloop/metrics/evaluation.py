@@ -252,7 +252,12 @@ def _calibration_metrics(
     levels = np.array(config.levels)
     # For each galaxy the share of its answers below each level: their means are the distribution.
     below = (pit[:, keep, None] <= levels).mean(axis=1)
-    yield Metric("calibration_error", below, lambda means: np.abs(means - levels).mean(axis=-1))
+    yield Metric(
+        "calibration_error",
+        below,
+        lambda means: np.abs(means - levels).mean(axis=-1),
+        is_distance=True,
+    )
 
 
 def _only(means: Means) -> np.ndarray:

@@ -15,14 +15,14 @@ def digest_labels(
 ) -> str:
     """SHA-256 over the galaxies with a cutout, votes and a split, in order of id.
 
-    Each counts with its image's fingerprint, its votes and its split, beside the tree and the
-    settings that cutouts were made with. No pixel is read, and galaxies without votes change
-    nothing.
+    Each counts with its image's fingerprint, its votes, its split and its group, beside the tree
+    and the settings that cutouts were made with. No pixel is read, and galaxies without votes
+    change nothing.
 
     Args:
         cutouts: of the galaxies that are in the survey now.
         votes: ``id_str`` and the tree's answers.
-        splits: ``id_str`` and ``split``.
+        splits: ``id_str``, ``split``, and ``group_id`` if galaxies have several images.
         tree: the questions.
 
     Raises:
@@ -33,7 +33,10 @@ def digest_labels(
     digest = hashlib.sha256(json.dumps([tree.to_json(), sorted(settings)]).encode())
     names = table["id_str"].tolist()
     images = cutouts.index["image_digest"].iloc[table["position"]].tolist()
-    rows = zip(names, images, table["split"].tolist(), strict=True)
+    groups = table["id_str"]
+    if "group_id" in splits:
+        groups = table["id_str"].map(splits.astype({"id_str": str}).set_index("id_str")["group_id"])
+    rows = zip(names, images, table["split"], groups.astype(str), strict=True)
     digest.update(json.dumps(list(rows)).encode())
     digest.update(table[list(tree.columns)].to_numpy("<f8").tobytes())
     return digest.hexdigest()

@@ -27,6 +27,7 @@ from galaxyloop.active_learning.rounds import Cell, cell_digest, list_cells, pla
 from galaxyloop.active_learning.study import run_study
 from galaxyloop.active_learning.table import COLUMNS, read_results
 from galaxyloop.config import ConfigError
+from galaxyloop.decision_tree import DecisionTree, Question, combine_trees
 from galaxyloop.dirichlet import vote_fractions, vote_log_likelihood
 from galaxyloop.errors import LabelError, StorageError, UnknownNameError
 from galaxyloop.finetuning.targets import Target
@@ -125,6 +126,24 @@ def test_measure_errors__equals_a_loop_over_galaxies() -> None:
     assert np.isnan(found["ranking_error"])
 
 
+def test_measure_errors__counts_a_question_that_few_were_asked_by_its_likelihood() -> None:
+    tree = DecisionTree(
+        "toy", (Question("bar", ("yes", "no")), Question("arms", ("1", "2"), ("bar_yes",)))
+    )
+    votes = np.array([[4, 36, 4, 0], [6, 34, 3, 3]], dtype=np.float32)
+    errors = measure_errors(torch.full((2, 2, 4), 3.0), votes, tree, ["arms"])
+    assert np.isnan(errors["rmse"])
+    assert np.isfinite(errors["log_loss"])
+
+
+def test_measure_errors__asks_how_many_of_a_campaigns_own_volunteers_came_so_far() -> None:
+    trees = [DecisionTree(name, (Question(f"bar-{name}", ("yes", "no")),)) for name in ("a", "b")]
+    tree = combine_trees(trees)
+    votes = np.array([[40, 0, 2, 8]], dtype=np.float32)
+    errors = measure_errors(torch.full((2, 1, 4), 3.0), votes, tree, ["bar-b"])
+    assert errors["rmse"] == pytest.approx(0.3)
+
+
 def test_measure_errors__of_perfect_and_of_reversed_labels() -> None:
     data = labelled()
     sure = 1 + 99 * torch.from_numpy(data.votes)[None]
@@ -191,14 +210,14 @@ def test_run_study__goes_on_where_it_was_and_takes_more_arms_and_seeds(tmp_path:
     assert tuple(first.columns) == COLUMNS
     assert len(first) == 2 * 3
     written = table.read_text()
-    pd.testing.assert_frame_equal(run_study(config, data, table), first, rtol=1e-5)
+    pd.testing.assert_frame_equal(run_study(config, data, table), first, check_exact=True)
     assert table.read_text() == written
     # A line torn off by a crash makes its cell play again, and nobody else's.
     table.write_text(written[: written.rindex(",") + 9])
     again = run_study(replace(config, n_seeds=2), data, table)
     assert len(again) == 4 * 3
     assert table.read_text().count("\n") == 1 + 3 + 3 + 3 * 3
-    pd.testing.assert_frame_equal(read_results(table).tail(6), again.tail(6), rtol=1e-5)
+    pd.testing.assert_frame_equal(read_results(table).tail(6), again.tail(6), check_exact=True)
     other = run_study(config, labelled(seed=1), table)
     assert set(other["cell_digest"]).isdisjoint(first["cell_digest"])
 

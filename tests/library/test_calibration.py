@@ -204,6 +204,19 @@ def test_calibrate_checkpoint__with_too_few_galaxies_gives_the_checkpoint_back(
     assert not (tmp_path / "new").exists()
 
 
+def test_calibrate_checkpoint__takes_temperatures_away_that_no_galaxies_bear_out(
+    trained: Path, galaxies: tuple[CutoutCollection, pd.DataFrame, pd.DataFrame], tmp_path: Path
+) -> None:
+    model, config = load_checkpoint(trained), load_checkpoint_config(trained)
+    model.set_temperatures({"bright-toy": 1.9})
+    records = CheckpointRecords(config["run"], config["data"])
+    before = save_checkpoint(model, tmp_path / "before", records)
+    configs = QUICK, CalibrationConfig(min_galaxies=61)
+    after = calibrate_checkpoint(before, *galaxies, configs, tmp_path / "after")
+    assert after == tmp_path / "after"
+    assert load_checkpoint(after).temperatures == {}
+
+
 def test_evaluate_checkpoint__tells_of_the_model_before_it_was_calibrated(
     trained: Path, galaxies: tuple[CutoutCollection, pd.DataFrame, pd.DataFrame], tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from galaxyloop.metrics import (
     mixture_log_likelihood,
     pit_values,
 )
+from galaxyloop.metrics.bootstrap import Metric, evaluate_metric
 from tests.reference.trees import flat_tree
 
 TREE = flat_tree([2, 4])
@@ -200,3 +201,22 @@ def test_metrics_config__refuses_values_out_of_range(setting: str, bad: object) 
     with pytest.raises(ConfigError, match=rf"{setting} must be ") as refusal:
         MetricsConfig.from_dict({setting: bad})
     assert str(bad) in str(refusal.value)
+
+
+def test_evaluate_metric__of_a_distance_that_is_none_holds_none() -> None:
+    config = MetricsConfig(n_bootstrap=200)
+    rng, held, inside = np.random.default_rng(5), [], []
+    for _ in range(100):
+        values = rng.uniform(size=(100, 1)) <= np.array([0.25, 0.5, 0.75])
+        metric = Metric(
+            "calibration_error",
+            values.astype(float),
+            lambda means: np.abs(means - np.array([0.25, 0.5, 0.75])).mean(axis=-1),
+            is_distance=True,
+        )
+        value, low, high = evaluate_metric(metric, config)
+        held.append(low == 0)
+        inside.append(low <= value <= high)
+    # As the points of the resampled values themselves, it would never hold 0.
+    assert np.mean(held) >= 0.8
+    assert np.mean(inside) >= 0.9

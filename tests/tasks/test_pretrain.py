@@ -145,6 +145,18 @@ def test_pretrain_supervised__another_vote_split_or_image_is_a_miss(survey: Surv
     assert len(set(digests)) == 4
 
 
+def test_digest_labels__tells_groups_apart(survey: Survey) -> None:
+    # A study thins the training galaxies by groups, and an evaluation resamples them.
+    inputs = survey.inputs()
+    splits = inputs["splits"]
+    together = splits.groupby(["split", "fold"])["group_id"].transform("first")
+    grouped = splits.assign(group_id=together)
+    assert digest_labels(**{**inputs, "splits": grouped}) != digest_labels(**inputs)
+    # Folds matter to other digests only.
+    refolded = splits.assign(fold=0)
+    assert digest_labels(**{**inputs, "splits": refolded}) == digest_labels(**inputs)
+
+
 def test_pretrain_supervised__runs_again_for_another_digest(survey: Survey) -> None:
     survey.train()
     n_before = survey.n_trainings

@@ -15,7 +15,7 @@ from galaxyloop.active_learning.checks import check_sources
 from galaxyloop.active_learning.config import ActiveLearningConfig, HeadConfig, standard_arms
 from galaxyloop.config import ConfigError
 from galaxyloop.cutouts import CutoutConfig
-from galaxyloop.errors import UnknownNameError
+from galaxyloop.errors import LabelError, UnknownNameError
 from galaxyloop.finetuning.labels import LabelConfig
 from galaxyloop.representations.config import RepresentationConfig
 from galaxyloop.surveys import IngestConfig
@@ -128,6 +128,15 @@ def test_check_sources__refuses_in_seconds_what_cannot_be_played(tmp_path: Path)
         check_sources(["gz2"], str(table), checks, STUDY)
     with pytest.raises(ConfigError, match="'ranking_error' is of labels of two classes"):
         check_sources(["gz2"], "", checks, replace(STUDY, measure="ranking_error"))
+    kinds = "".join(f"g{i},{'abc'[i % 3]}\n" for i in range(30))
+    table.write_text(f"id_str,label\n{kinds}")
+    check_sources([], str(table), checks, STUDY)
+    with pytest.raises(ConfigError, match="of labels of two classes, these are of 3"):
+        check_sources([], str(table), checks, replace(STUDY, measure="ranking_error"))
+    values = "".join(f"g{i},{i / 7:.5f}\n" for i in range(30))
+    table.write_text(f"id_str,label\n{values}")
+    with pytest.raises(LabelError, match="is a value; a simulated loop asks for classes"):
+        check_sources([], str(table), checks, STUDY)
     with pytest.raises(UnknownNameError, match="no question 'bars'"):
         check_sources(["gz2"], "", checks, replace(STUDY, questions=["bars"]))
     with pytest.raises(UnknownNameError, match="no campaign 'gz9'"):
