@@ -21,7 +21,9 @@ def retire(votes: pd.DataFrame, tree: DecisionTree, config: RetirementConfig) ->
     A galaxy is retired after ``max_votes`` volunteers, and from ``min_votes`` on as soon as the
     fraction of every answer to the questions that count is known: the 90 % interval of its Beta
     posterior, from a flat Dirichlet and the votes, is at most ``max_interval_width`` wide. A
-    question that less than ``min_asked_share`` of the volunteers reached does not count.
+    question that less than ``min_asked_share`` of the volunteers reached does not count. Nor do a
+    campaign's questions for a galaxy without a vote on the campaign's first one; where that leaves
+    no question, nothing is known.
 
     Args:
         votes: ``id_str`` and a count for each answer of the tree.
@@ -42,7 +44,7 @@ def retire(votes: pd.DataFrame, tree: DecisionTree, config: RetirementConfig) ->
     everybody = _everybodys_questions(tree)
     n_votes = np.max([_total(votes, question) for question in everybody], axis=0)
     counted = [tree.question(name) for name in config.questions] or everybody
-    is_known = np.all([_is_known(votes, one, tree, config) for one in counted], axis=0)
+    is_known = _is_all_known(votes, counted, tree, config)
     has_enough = n_votes >= config.max_votes
     is_settled = is_known & (n_votes >= config.min_votes) & (config.max_interval_width > 0)
     return pd.DataFrame(
@@ -59,6 +61,15 @@ def _everybodys_questions(tree: DecisionTree) -> list[Question]:
     """The volunteers' questions that depend on no answer: the first of each campaign."""
     questions = [tree.question(name) for name in volunteers_questions(tree)]
     return [question for question in questions if not question.asked_after]
+
+
+def _is_all_known(
+    votes: pd.DataFrame, counted: list[Question], tree: DecisionTree, config: RetirementConfig
+) -> Bool[np.ndarray, " galaxy"]:
+    """Whether every question is known whose campaign has votes on the galaxy; one must have."""
+    has_votes = np.array([_total(votes, _first_question(one, tree)) > 0 for one in counted])
+    is_known = np.array([_is_known(votes, one, tree, config) for one in counted])
+    return np.asarray((is_known | ~has_votes).all(axis=0) & has_votes.any(axis=0))
 
 
 def _is_known(

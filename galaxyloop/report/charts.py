@@ -106,7 +106,7 @@ def confusion_charts(
             continue
         side = _CONFUSION_INCHES + _ANSWER_INCHES * len(tree.question(name).answers)
         figure, (ax,) = plots.new_figure(side, side - 0.2)
-        plots.plot_confusion(own, ax)
+        plots.plot_confusion(own, ax).set(xlabel="model", ylabel="volunteers")
         caption = f"{n_galaxies} galaxies"
         charts.append(
             _chart(figure, f"Volunteers' answer and the model's: {title}", title, caption)

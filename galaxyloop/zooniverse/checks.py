@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from galaxyloop.acquisition import ACQUISITIONS, AcquisitionConfig, RetirementConfig
+from galaxyloop.acquisition.ranking import check_columns
 from galaxyloop.campaigns import campaign_tree
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import UnknownNameError
+from galaxyloop.predictions import prediction_columns
 
 
 def check_rules(
@@ -14,7 +16,7 @@ def check_rules(
     acquisition: AcquisitionConfig,
     retirement: RetirementConfig,
 ) -> None:
-    """Refuse names that do not exist.
+    """Refuse names that do not exist, and an acquisition that cannot rank a survey.
 
     Args:
         campaigns: of the votes; none if there are no votes yet.
@@ -24,10 +26,12 @@ def check_rules(
 
     Raises:
         UnknownNameError: a campaign, acquisition or question is unknown.
+        ConfigError: predictions lack what the acquisition scores.
     """
     voted = campaign_tree(list(dict.fromkeys(campaigns))) if campaigns else tree
     if acquisition.name not in ACQUISITIONS:
         raise UnknownNameError("acquisition", acquisition.name, ACQUISITIONS)
+    check_columns(prediction_columns(tree), tree, acquisition.name)
     for names, known in (
         (acquisition.questions, tree.question_names),
         (retirement.questions, voted.question_names),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from galaxyloop.config import StrictConfig, require
+from galaxyloop.table_files import CONTROL_CHARACTER
 
 IMAGES = ("original", "cutout")
 
@@ -27,8 +28,11 @@ class SubjectSetConfig(StrictConfig):
 
     def __post_init__(self) -> None:
         """Check names and ranges."""
-        name = self.name.strip()
-        require(bool(name) and '"' not in name, f"name must be a name, got {self.name!r}")
+        is_name = bool(self.name.strip()) and not CONTROL_CHARACTER.search(self.name)
+        require(
+            is_name,
+            f"name must be a name without line ends or other control characters, got {self.name!r}",
+        )
         require(
             32 <= self.image_size_px <= 2048,
             f"image_size_px must be in [32, 2048], got {self.image_size_px}",

@@ -2,12 +2,29 @@
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from galaxyloop.errors import SubjectSetError
-from galaxyloop.table_files import read_batches, read_header
+from galaxyloop.table_files import (
+    CONTROL_CHARACTER,
+    FLOAT_ID,
+    MISSING_IDS,
+    Batch,
+    IdDigits,
+    read_batches,
+    read_header,
+)
 from galaxyloop.zooniverse.subject_set import ID_COLUMN
 
 ID_COLUMNS = ("id_str", ID_COLUMN)
 _BATCH_ROWS = 32_768
+_READABLE = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_integer,
+)
 
 
 def read_asked_ids(uris: Sequence[str]) -> set[str]:
@@ -18,7 +35,8 @@ def read_asked_ids(uris: Sequence[str]) -> set[str]:
             ``manifest.csv`` or any table with a column ``id_str`` or ``#id_str``; patterns too.
 
     Raises:
-        SubjectSetError: there is no such table, or it has no such column, or no id.
+        SubjectSetError: there is no such table, or it has no such column, or no id, or one that is
+            missing, has spaces around it, holds a control character or may have lost digits.
         StorageError: the network or the storage failed; it may work later.
     """
     asked: set[str] = set()
@@ -29,16 +47,57 @@ def read_asked_ids(uris: Sequence[str]) -> set[str]:
                 f"an earlier batch has one column of {', '.join(ID_COLUMNS)}, but {uri} has "
                 f"{names}; name an ask_next.csv or a subject set's manifest.csv"
             )
-        ids: set[str] = set()
-        for batch in read_batches(uri, names, _BATCH_ROWS, SubjectSetError):
-            if batch.malformed:
-                bad = batch.malformed[0]
-                raise SubjectSetError(
-                    f"row {bad.row} of {uri} has {bad.n_cells} cells under {bad.n_columns} "
-                    f"columns: {bad.text[:80]!r}; mend the line"
-                )
-            ids.update(str(value) for value in batch.table.column(0).to_pylist() if value)
-        if not ids:
-            raise SubjectSetError(f"{uri} names no galaxy; leave it out")
-        asked |= ids
+        asked |= _read_ids(uri, names[0])
     return asked
+
+
+def _read_ids(uri: str, name: str) -> set[str]:
+    """The ids of one table."""
+    ids: set[str] = set()
+    digits = IdDigits()
+    for batch in read_batches(uri, [name], _BATCH_ROWS, SubjectSetError):
+        if batch.malformed:
+            bad = batch.malformed[0]
+            raise SubjectSetError(
+                f"row {bad.row} of {uri} has {bad.n_cells} cells under {bad.n_columns} "
+                f"columns: {bad.text[:80]!r}; mend the line"
+            )
+        texts = _as_text(batch, name)
+        digits.add(texts)
+        for row, id_str in zip(batch.file_rows.tolist(), texts.to_pylist(), strict=True):
+            if wrong := _what_is_wrong(id_str):
+                raise SubjectSetError(f"row {row} of {batch.file}: the id {id_str!r} {wrong}")
+            ids.add(id_str)
+    if complaint := digits.complaint():
+        raise SubjectSetError(f"{uri}: in column '{name}' {complaint}")
+    if not ids:
+        raise SubjectSetError(f"{uri} names no galaxy; leave it out")
+    return ids
+
+
+def _as_text(batch: Batch, name: str) -> pa.Array:
+    """Ids as text, exactly; missing ones are empty."""
+    column = batch.table.column(0)
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not any(is_kind(kind) for is_kind in _READABLE):
+        raise SubjectSetError(
+            f"{batch.file} holds {name} as {kind}; give ids as text or as whole numbers, which "
+            "keep all their digits"
+        )
+    return pc.fill_null(column.cast(pa.string()), "")
+
+
+def _what_is_wrong(id_str: str) -> str:
+    """Why this is no id, with the remedy; empty if it may be one."""
+    if id_str.strip().casefold() in MISSING_IDS:
+        return "is missing; give every row of an earlier batch its galaxy's id"
+    if FLOAT_ID.fullmatch(id_str.strip()):
+        return (
+            "was written as a floating-point number, as spreadsheets do, and may have lost digits; "
+            "give ids as text: name the file as the selection wrote it"
+        )
+    if CONTROL_CHARACTER.search(id_str):
+        return "holds a line end or another control character; remove it"
+    if id_str != id_str.strip():
+        return "has spaces around it; remove them"
+    return ""

@@ -1,5 +1,6 @@
 """How to hand a subject set to Zooniverse, as the README beside it says."""
 
+import shlex
 from collections.abc import Mapping
 
 from galaxyloop.zooniverse.config import SubjectSetConfig
@@ -13,7 +14,7 @@ MEANINGS = {
     "#rank": "place in the ranked list of all candidates",
     "#information_nats": "what its votes would tell the model [nats]",
     "#most_informative_question": "question whose votes would tell most",
-    "#votes_before": "volunteers who have classified it before",
+    "#votes_before": "volunteers who have classified the galaxy before, on any of its images",
     "#retirement_limit": "classifications wanted; Caesar can retire the subject after so many",
     "#image": "`original` image of the survey, or the model's `cutout`",
 }
@@ -49,7 +50,7 @@ def write_instructions(
 ```
 pip install panoptescli
 panoptes configure
-panoptes subject-set create PROJECT_ID "{config.name}"
+panoptes subject-set create PROJECT_ID {shlex.quote(config.name)}
 panoptes subject-set upload-subjects --file-column 1 SUBJECT_SET_ID manifest.csv
 ```
 

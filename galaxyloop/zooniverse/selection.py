@@ -18,6 +18,7 @@ from galaxyloop.acquisition import (
     retire,
     select_batch,
 )
+from galaxyloop.campaigns import volunteers_questions
 from galaxyloop.decision_tree import DecisionTree
 from galaxyloop.errors import SubjectSetError
 from galaxyloop.predictions import answer_columns
@@ -50,7 +51,7 @@ class SelectionSources:
     """Galaxies whose votes are of a published table: of two tables of a campaign only the first
     counts, so that further votes on them would be lost."""
     asked: Collection[str] = ()
-    """Galaxies of earlier batches that are not to be in this one."""
+    """Images of earlier batches, whose galaxies are not to be in this one."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,16 @@ class Selection:
     ranked: pd.DataFrame
     """What ``rank_galaxies`` gives, of every galaxy that is not retired."""
     chosen: pd.DataFrame
-    """The batch: rows of ``ranked`` with ``n_votes`` (volunteers so far), ``votes_wanted``,
-    ``asked`` (share of volunteers who would reach the question, 0 to 1) and ``why``, which has the
-    predicted fractions of the most informative question with their 90 % interval."""
+    """The batch: rows of ``ranked`` with ``n_votes`` (volunteers so far, on any image of the
+    galaxy), ``votes_wanted``, ``asked`` (share of volunteers who would reach the question, 0 to 1)
+    and ``why``, which has the predicted fractions of the most informative question with their 90 %
+    interval."""
     fractions: pd.DataFrame
     """The same as numbers: ``FRACTION_COLUMNS``, a row a chosen galaxy and answer."""
     retired: pd.DataFrame
     """What ``retire`` gives, of every galaxy with votes or in an earlier batch; those that are
-    closed or in an earlier batch are retired too."""
+    closed or in an earlier batch are retired too. A row a galaxy, not an image: ``group_id``
+    stands in the place of ``id_str``, and of galaxies that are not in the survey it is their id."""
 
     def save(self, directory: Path) -> str:
         """Write the four tables as Parquet; gives a digest of them all."""
@@ -98,45 +101,73 @@ def select_galaxies(sources: SelectionSources, rules: SelectionRules) -> Selecti
     """Rank the galaxies whose votes do not suffice, and choose the next batch among them.
 
     A galaxy with some votes may be asked about again until it is retired, if the table of its votes
-    can grow; of several images of one galaxy (one ``group_id``) only the best ranked is chosen.
+    can grow; of several images of one galaxy (one ``group_id``) only the best ranked is chosen, and
+    the votes on all of them count.
 
     Raises:
         SubjectSetError: nobody is left to ask about, or earlier batches are of another survey.
         UnknownNameError: there is no such acquisition or question.
+        ConfigError: the predictions lack what the acquisition scores.
         RepresentationError: a candidate has no representation.
     """
+    galaxies = sources.galaxies
     retired = _retire(sources, rules.retirement)
-    done = retired.loc[retired["is_retired"], ["id_str"]]
-    # For the candidates it only matters who has been seen enough.
-    seen = done.assign(**dict.fromkeys(sources.tree.columns, 1))
-    candidates = read_candidates(sources.predictions, sources.tree, sources.galaxies, seen)
-    ranked = rank_galaxies(candidates, sources.tree, rules.acquisition)
-    groups = ranked["id_str"].map(sources.galaxies.set_index("id_str")["group_id"])
+    done = galaxies[galaxies["group_id"].isin(retired.loc[retired["is_retired"], "group_id"])]
+    ranked = _rank(sources, done["id_str"], rules.acquisition)
+    groups = find_groups(ranked["id_str"], galaxies)
     single = ranked[~groups.duplicated().to_numpy()].reset_index(drop=True)
     vectors = None
     if rules.batch.diversity != "none" and len(single) > rules.batch.n_galaxies:
-        vectors = read_vectors(sources.representations, sources.galaxies, single["id_str"])
+        vectors = read_vectors(sources.representations, galaxies, single["id_str"])
     chosen = select_batch(single, vectors, rules.batch)
     if chosen.empty:
         raise SubjectSetError(
-            f"nobody is left to ask about: of {len(sources.galaxies)} galaxies {len(done)} have "
-            f"votes enough or are in earlier batches, and none of the other {len(ranked)} that are "
-            "predicted lies where the batch may; widen its regions, or raise max_votes of "
-            "retirement"
+            f"nobody is left to ask about: of {galaxies['group_id'].nunique()} galaxies "
+            f"{done['group_id'].nunique()} have votes enough or are in earlier batches, and none "
+            f"of the other {len(single)} that are predicted lies where the batch may; widen its "
+            "regions, or raise max_votes of retirement"
         )
     fractions = read_fractions(sources, chosen)
-    return Selection(ranked, _explain(chosen, fractions, retired, rules), fractions, retired)
+    n_votes = find_groups(chosen["id_str"], galaxies).map(retired.set_index("group_id")["n_votes"])
+    return Selection(ranked, _explain(chosen, fractions, n_votes, rules), fractions, retired)
+
+
+def _rank(
+    sources: SelectionSources, done: "pd.Series[str]", acquisition: AcquisitionConfig
+) -> pd.DataFrame:
+    """What ``rank_galaxies`` gives, of images that are not among those that are done."""
+    # For the candidates it only matters who has been seen enough.
+    seen = pd.DataFrame({"id_str": done, **dict.fromkeys(sources.tree.columns, 1)})
+    candidates = read_candidates(
+        sources.predictions, sources.tree, sources.galaxies, seen, acquisition.name
+    )
+    return rank_galaxies(candidates, sources.tree, acquisition)
+
+
+def find_groups(id_strs: "pd.Series[str]", galaxies: pd.DataFrame) -> "pd.Series[str]":
+    """The galaxy that each image shows: its ``group_id``, its own id if it is not in the survey.
+
+    The latter is the group's too if an image that has left the survey gave the group its name.
+    """
+    return id_strs.map(galaxies.set_index("id_str")["group_id"]).fillna(id_strs)
 
 
 def _retire(sources: SelectionSources, config: RetirementConfig) -> pd.DataFrame:
-    """Who has votes enough, can have no more, or has been asked about; perhaps an empty table."""
+    """Who has votes enough, can have no more, or has been asked about; perhaps an empty table.
+
+    The votes on all images of a galaxy are added first.
+    """
     tree = sources.vote_tree or sources.tree
     votes = sources.votes
     if votes is None:
         votes = pd.DataFrame({"id_str": pd.Series(dtype="str"), **dict.fromkeys(tree.columns, [])})
-    retired = retire(votes, tree, config)
-    is_closed = retired["id_str"].isin(set(sources.closed)) & (retired["n_votes"] > 0)
-    retired = _retire_too(retired, is_closed, CLOSED)
+    groups = find_groups(votes["id_str"], sources.galaxies)
+    counts = votes[list(tree.columns)].groupby(groups, sort=False).sum().reset_index()
+    retired = retire(counts, tree, config).rename(columns={"id_str": "group_id"})
+    answers = [c for name in volunteers_questions(tree) for c in tree.question(name).columns]
+    is_voted = votes[answers].sum(axis=1) > 0
+    closed = groups[is_voted & votes["id_str"].isin(set(sources.closed))]
+    retired = _retire_too(retired, retired["group_id"].isin(closed), CLOSED)
     return _retire_too(*_with_asked(retired, sources), ASKED)
 
 
@@ -154,16 +185,18 @@ def _with_asked(
 ) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
     """The table with the survey's galaxies of earlier batches too, and who they are."""
     asked = set(sources.asked)
-    known = sources.galaxies.loc[sources.galaxies["id_str"].isin(asked), "id_str"]
+    own = find_groups(pd.Series(sorted(asked), dtype="str"), sources.galaxies)
+    groups = sources.galaxies["group_id"].drop_duplicates()
+    known = groups[groups.isin(own)]
     if asked and known.empty:
         raise SubjectSetError(
             f"none of the {len(asked)} galaxies of earlier batches such as {min(asked)!r} is in "
             "this survey; name batches of this survey"
         )
-    fresh = known[~known.isin(set(retired["id_str"]))]
-    rows = pd.DataFrame({"id_str": fresh, "n_votes": 0, "is_retired": False, "reason": ""})
+    fresh = known[~known.isin(retired["group_id"])]
+    rows = pd.DataFrame({"group_id": fresh, "n_votes": 0, "is_retired": False, "reason": ""})
     table = pd.concat([retired, rows.astype(retired.dtypes)], ignore_index=True)
-    return table, table["id_str"].isin(asked)
+    return table, table["group_id"].isin(known)
 
 
 def read_vectors(
@@ -224,7 +257,7 @@ def read_fractions(sources: SelectionSources, chosen: pd.DataFrame) -> pd.DataFr
 
 
 def _explain(
-    chosen: pd.DataFrame, fractions: pd.DataFrame, retired: pd.DataFrame, rules: SelectionRules
+    chosen: pd.DataFrame, fractions: pd.DataFrame, n_votes: pd.Series, rules: SelectionRules
 ) -> pd.DataFrame:
     """The batch with how many votes there are and are wanted, and what they are wanted for."""
     texts = {
@@ -234,12 +267,12 @@ def _explain(
         )
         for id_str, own in fractions.groupby("id_str", sort=False)
     }
-    n_votes = chosen["id_str"].map(retired.set_index("id_str")["n_votes"]).fillna(0)
+    n_votes = n_votes.fillna(0).astype(np.int64)
     asked = fractions.drop_duplicates("id_str").set_index("id_str")["asked"]
     return chosen.assign(
-        n_votes=n_votes.astype(np.int64),
+        n_votes=n_votes,
         # A galaxy below max_votes may be open for want of certainty alone.
-        votes_wanted=(rules.retirement.max_votes - n_votes).clip(lower=1).astype(np.int64),
+        votes_wanted=(rules.retirement.max_votes - n_votes).clip(lower=1),
         asked=chosen["id_str"].map(asked).astype(np.float64),
         why=chosen["id_str"].map(texts).astype("str"),
     )

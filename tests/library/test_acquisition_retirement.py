@@ -90,6 +90,31 @@ def test_retire__never_gets_stricter_with_more_votes_of_the_same_shares() -> Non
     assert table["is_retired"].iloc[-1]
 
 
+def test_retire__does_not_wait_for_a_campaign_that_nobody_was_asked_about() -> None:
+    tree = DecisionTree(
+        "two",
+        (
+            *bar_tree().questions,
+            Question("odd", ("yes", "no")),
+            Question("ring", ("yes", "no"), ("odd_yes",)),
+        ),
+    )
+    rows = [
+        (0, 50, 50, 0, 0, 0, 0, 0),  # the first campaign alone, which is known
+        (0, 0, 0, 0, 50, 0, 50, 0),  # the second alone
+        (0, 50, 50, 0, 1, 1, 0, 0),  # two volunteers of the second have begun
+        (0, 50, 50, 0, 50, 0, 50, 0),  # both are known
+        (0, 0, 0, 0, 0, 0, 0, 0),  # none has votes
+    ]
+    config = RetirementConfig(max_votes=60, min_votes=10)
+    table = retire(counts(tree, *rows), tree, config)
+    assert table["is_retired"].tolist() == [True, True, False, True, False]
+    # A campaign that is asked for is not known by the votes of another.
+    of_first = RetirementConfig(max_votes=60, min_votes=10, questions=["bar"])
+    table = retire(counts(tree, *rows), tree, of_first)
+    assert table["is_retired"].tolist() == [True, False, True, True, False]
+
+
 def test_retire__counts_volunteers_and_no_experts() -> None:
     tree = campaign_tree(["gz2", "efigi"])
     row = dict.fromkeys(tree.columns, 0)

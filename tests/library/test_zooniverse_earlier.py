@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,6 +32,12 @@ def test_read_asked_ids__reads_what_selections_leave(tmp_path: Path) -> None:
         ("id_str,#id_str\na,b\n", "has .*'id_str', '#id_str'"),
         ("id_str,rank\n", "names no galaxy"),
         ("id_str,rank\na,1\nb,2,3\n", "row 1 of .* has 3 cells under 2 columns"),
+        ("id_str,rank\na,1\n1.2376E+18,2\n", r"row 1 of .*batch\.csv: .*'1.2376E\+18' was .*text"),
+        ("#id_str\n1237648720693755918.0\n", "1237648720693755918.0' was written as a floating"),
+        ("id_str,rank\na,1\n,2\n", "row 1 .* the id '' is missing; give every row"),
+        ("id_str,rank\nNaN,1\n", "the id 'NaN' is missing"),
+        ('id_str,rank\n"a\tb",1\n', r"the id 'a\\tb' holds .* control character; remove it"),
+        ("id_str,rank\na ,1\n", "the id 'a ' has spaces around it; remove them"),
     ],
 )
 def test_read_asked_ids__refuses_what_is_no_batch(tmp_path: Path, text: str, message: str) -> None:
@@ -42,3 +49,22 @@ def test_read_asked_ids__refuses_what_is_no_batch(tmp_path: Path, text: str, mes
 def test_read_asked_ids__refuses_a_table_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SubjectSetError, match=r"nowhere\.csv"):
         read_asked_ids([str(tmp_path / "nowhere.csv")])
+
+
+def test_read_asked_ids__refuses_ids_whose_last_digits_are_lost(tmp_path: Path) -> None:
+    # SDSS ids that a spreadsheet cut after 15 digits, written out again as whole numbers.
+    whole = 1_237_648_720_693_755_918 + 65_537 * np.arange(40)
+    for ids, name in ((whole, "whole"), (whole // 10**4 * 10**4, "cut")):
+        pd.DataFrame({"id_str": ids}).to_csv(tmp_path / f"{name}.csv", index=False)
+    assert read_asked_ids([str(tmp_path / "whole.csv")]) == set(map(str, whole))
+    with pytest.raises(SubjectSetError, match="cut.csv: in column 'id_str' all 40 ids .* as text"):
+        read_asked_ids([str(tmp_path / "cut.csv")])
+
+
+def test_read_asked_ids__takes_whole_numbers_and_refuses_floats(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id_str": [587722981741625388, 587722981741625389]})
+    table.to_parquet(tmp_path / "whole.parquet")
+    table.astype(float).to_parquet(tmp_path / "float.parquet")
+    assert read_asked_ids([str(tmp_path / "whole.parquet")]) == set(map(str, table["id_str"]))
+    with pytest.raises(SubjectSetError, match="float.parquet holds id_str as double; give ids as "):
+        read_asked_ids([str(tmp_path / "float.parquet")])

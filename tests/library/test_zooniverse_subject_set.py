@@ -1,6 +1,7 @@
 """Subject sets hold what Zooniverse takes, and say of each picture what it is of."""
 
 import csv
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -158,10 +159,24 @@ def test_encode_jpeg__lowers_the_quality_until_zooniverse_takes_it() -> None:
 def test_write_subject_set__tells_how_to_upload_it(tmp_path: Path) -> None:
     written(tmp_path, name="Odd spirals")
     readme = (tmp_path / "set" / "README.md").read_text()
-    assert 'panoptes subject-set create PROJECT_ID "Odd spirals"' in readme
+    assert "panoptes subject-set create PROJECT_ID 'Odd spirals'" in readme
     assert "upload-subjects --file-column 1 SUBJECT_SET_ID manifest.csv" in readme
     assert "`#retirement_limit`" in readme
     assert "unless it was allowed more" not in readme
+
+
+@pytest.mark.parametrize("name", ["$HOME `date` $(date)", 'Bob\'s "odd" ones; true', "a\\nb!"])
+def test_write_subject_set__hands_the_name_to_a_shell_as_it_is(tmp_path: Path, name: str) -> None:
+    written(tmp_path, name=name)
+    lines = (tmp_path / "set" / "README.md").read_text().splitlines()
+    line = next(line for line in lines if line.startswith("panoptes subject-set create"))
+    printed = subprocess.run(
+        ["sh", "-c", line.replace("panoptes subject-set create PROJECT_ID", "printf %s")],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert printed.stdout == name
 
 
 def test_write_subject_set__warns_of_the_usual_quota(tmp_path: Path) -> None:
@@ -236,7 +251,9 @@ def test_check_subject_set__refuses_manifests_that_would_be_spoilt(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": " "}, "name must be a name, got ' '"),
+        ({"name": " "}, "name must be a name .*, got ' '"),
+        ({"name": "Round\n2"}, r"name must be a name without line ends .*, got 'Round\\n2'"),
+        ({"name": "Round\x1b2"}, r"name must be a name without .*, got 'Round\\x1b2'"),
         ({"image_size_px": 4096}, r"image_size_px must be in \[32, 2048\], got 4096"),
         ({"images": "sketch"}, "images must be one of original, cutout, got 'sketch'"),
         ({"jpeg_quality": 20}, r"jpeg_quality must be in \[50, 100\], got 20"),

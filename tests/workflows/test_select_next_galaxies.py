@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from galaxyloop.acquisition import BatchConfig, RetirementConfig
+from galaxyloop.acquisition import AcquisitionConfig, BatchConfig, RetirementConfig
 from galaxyloop.campaigns import find_campaign
 from galaxyloop.checkpoint import CheckpointRecords, checkpoint_digest, save_checkpoint
 from galaxyloop.cutouts import CutoutConfig
@@ -155,6 +155,13 @@ def test_select_next_galaxies__leaves_out_what_volunteers_have_been_sent(night: 
     assert not set(asked(night, "third").index) & set(asked(night, "first").index)
 
 
+def test_select_next_galaxies__ranks_by_entropy(night: Night) -> None:
+    told = select(night, "unsure", acquisition=AcquisitionConfig("entropy"))
+    assert f"{N_ASKED} of {N_GALAXIES} galaxies" in told
+    ranked = [pd.read_parquet(night.root / one / "ranked.parquet") for one in ("first", "unsure")]
+    assert ranked[0]["id_str"].tolist() != ranked[1]["id_str"].tolist()
+
+
 def test_campaign_round__starts_from_the_volunteers_classifications(
     night: Night, votes: VoteSource
 ) -> None:
@@ -178,17 +185,21 @@ def test_campaign_round__starts_from_the_volunteers_classifications(
 
 
 @pytest.mark.parametrize(
-    ("output", "image_size_px", "message"),
+    ("output", "image_size_px", "acquisition", "message"),
     [
-        ("refused", 40, "trained on cutouts of 32 px"),
-        ("images", SIDE_PX, "holds .*png.* and no selection.json"),
+        ("refused", 40, "random", "trained on cutouts of 32 px"),
+        ("refused", SIDE_PX, "disagreement", "information.expected_votes=1"),
+        ("images", SIDE_PX, "random", "holds .*png.* and no selection.json"),
     ],
 )
 def test_select_next_galaxies__refuses_before_an_image_is_read(
-    night: Night, output: str, image_size_px: int, message: str
+    night: Night, output: str, image_size_px: int, acquisition: str, message: str
 ) -> None:
     # Not even the manifest is looked for.
-    cutouts = CutoutConfig(image_size_px=image_size_px)
+    settings = {
+        "cutouts": CutoutConfig(image_size_px=image_size_px),
+        "acquisition": AcquisitionConfig(acquisition),
+    }
     with pytest.raises(Exception, match=message):
-        select(night, output, manifest="nowhere.csv", cutouts=cutouts)
+        select(night, output, manifest="nowhere.csv", **settings)
     assert not (night.root / "refused").exists()
