@@ -112,7 +112,7 @@ def count_intake(
 
     Read, used and rejected are counted each by itself, so that galaxies lost on the way show.
     Of a survey that has grown only the living count: old shards still hold the others. Of votes
-    the galaxies that the campaign did not show do not count.
+    the galaxies that the campaign did not show, or that an earlier table has, do not count.
 
     Args:
         survey: the version the round was played on.
@@ -122,10 +122,11 @@ def count_intake(
     Returns:
         ``step, n_read, n_used, n_rejected``; ``ReportContent`` refuses a row that does not add up.
     """
+    n_votes = votes.n_read - votes.n_absent - votes.n_known
     steps = [
         ("images", len(survey.alive), len(cutouts), len(cutouts.rejects)),
         ("rows of the manifest", survey.n_read, len(survey.galaxies), len(survey.rejects)),
-        ("rows of votes", votes.n_read - votes.n_absent, votes.n_accepted, votes.n_rejected),
+        ("rows of votes", n_votes, votes.n_accepted, votes.n_rejected),
     ]
     # Those set aside are no part of it: of another workflow, unfinished, a volunteer's second.
     counted = [source.classifications for source in votes.sources if source.classifications]

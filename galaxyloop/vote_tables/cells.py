@@ -11,6 +11,7 @@ from galaxyloop.table_files import FLOAT_ID, MISSING_IDS
 from galaxyloop.vote_tables.id_index import IdIndex, cut_texts
 from galaxyloop.vote_tables.rejects import BatchRejects
 
+_STORE_AS_TEXT = "store them as text or whole numbers"
 _LONGEST_MISSING = 4
 _MARKS_OF_FLOATS = np.frombuffer(b".eE", dtype=np.uint8)
 
@@ -22,10 +23,15 @@ def read_ids(column: pa.Array, name: str, uri: str) -> np.ndarray:
         VoteTableError: the column stores neither text nor whole numbers; floating-point numbers
             cannot hold 18 digits.
     """
-    return np.array(read_id_texts(column, name, uri).to_pylist(), dtype=object)
+    return np.array(read_id_texts(column, name, uri, _STORE_AS_TEXT).to_pylist(), dtype=object)
 
 
-def read_id_texts(column: pa.Array, name: str, uri: str) -> pa.StringArray:
+def read_id_texts(
+    column: pa.Array,
+    name: str,
+    uri: str,
+    remedy: str = f"{_STORE_AS_TEXT}, or set id_column to another column",
+) -> pa.StringArray:
     """The same in Arrow's memory: no object an id; missing ones are empty.
 
     Raises:
@@ -38,10 +44,7 @@ def read_id_texts(column: pa.Array, name: str, uri: str) -> pa.StringArray:
     is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     if not (pa.types.is_integer(kind) or _is_text(kind) or is_bytes):
         lost = ", which may have lost digits" if pa.types.is_floating(kind) else ""
-        raise VoteTableError(
-            f"{uri}: the ids in '{name}' are stored as {kind}{lost}; store them as text or whole "
-            "numbers, or set id_column to another column"
-        )
+        raise VoteTableError(f"{uri}: the ids in '{name}' are stored as {kind}{lost}; {remedy}")
     try:
         texts = pc.cast(column, pa.string())
     except pa.ArrowInvalid as error:
@@ -49,6 +52,31 @@ def read_id_texts(column: pa.Array, name: str, uri: str) -> pa.StringArray:
             f"{uri}: the ids in '{name}' are bytes that are no text in UTF-8; store them as text"
         ) from error
     return pc.fill_null(texts, "")
+
+
+def read_texts(column: pa.Array, name: str, uri: str) -> np.ndarray:
+    """Cells that are no ids, as text in an array of objects; missing ones are empty.
+
+    Whole floating-point numbers are written as whole ones: pandas stores these so where a cell of
+    the column is missing.
+
+    Raises:
+        VoteTableError: the column stores numbers with decimals, or what is no single value.
+    """
+    kind = column.type
+    try:
+        if pa.types.is_dictionary(kind):
+            column, kind = column.dictionary_decode(), kind.value_type
+        if pa.types.is_floating(kind):
+            is_there = pc.invert(pc.is_nan(column))
+            column = pc.cast(pc.if_else(is_there, column, pa.scalar(None, kind)), pa.int64())
+        texts = pc.fill_null(pc.cast(column, pa.string()), "")
+    except pa.ArrowException as error:
+        lost = " with decimals, which lose their last zeros" if pa.types.is_floating(kind) else ""
+        raise VoteTableError(
+            f"{uri}: column '{name}' is stored as {kind}{lost}; store it as text"
+        ) from error
+    return np.array(texts.to_pylist(), dtype=object)
 
 
 def check_ids(rejects: BatchRejects, column: str) -> None:
@@ -99,17 +127,27 @@ def _is_visible(characters: np.ndarray) -> np.ndarray:
     return np.asarray((characters > ord(" ")) & (characters < 127))
 
 
-def check_new(rejects: BatchRejects, seen: IdIndex, column: str) -> None:
+def check_new(rejects: BatchRejects, seen: IdIndex, column: str, n_earlier: int = 0) -> None:
     """Reject rows whose galaxy has an accepted row already, here or in an earlier batch.
 
-    The others count as seen from now on: this must be the last check.
+    If that row is of an earlier source, they are known, not rejected. The others count as seen
+    from now on: this must be the last check.
+
+    Args:
+        rejects: the batch.
+        seen: galaxies of the campaign that have an accepted row.
+        column: the table's column of ids.
+        n_earlier: how many of ``seen`` are of earlier sources; they come first.
     """
     accepted = np.flatnonzero(rejects.accepted)
     ids = rejects.id_strs
     if len(accepted) < len(ids):
         ids = ids.take(pa.array(accepted))
+    again = accepted[~seen.add_new(ids)]
+    is_known = seen.find(rejects.id_strs.take(pa.array(again))) < n_earlier
+    rejects.known = again[is_known]
     reason = "duplicate id_str; keep one row a galaxy and campaign"
-    for position in accepted[~seen.add_new(ids)]:
+    for position in again[~is_known]:
         rejects.add_one(int(position), column, str(rejects.id_strs[position]), reason)
 
 

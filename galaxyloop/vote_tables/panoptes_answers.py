@@ -232,5 +232,6 @@ def _refused(value: str, reason: str) -> WalkAnswers:
 
 
 def cut(text: str) -> str:
-    """A value as the rejects table shows it."""
+    """A value as the rejects table shows it: short, and with half characters escaped."""
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"

@@ -3,14 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from galaxyloop.campaigns import find_campaign
 from galaxyloop.errors import VoteTableError
 from galaxyloop.table_files import MISSING_IDS, Batch, read_batches
-from galaxyloop.vote_tables.cells import read_ids
 from galaxyloop.vote_tables.panoptes import GalaxyVotes, RejectedGalaxy
 from galaxyloop.vote_tables.panoptes_answers import (
     AnswerPlan,
@@ -25,6 +23,7 @@ from galaxyloop.vote_tables.panoptes_classification_settings import (
     read_moment,
     read_version,
 )
+from galaxyloop.vote_tables.panoptes_rows import ClassificationRow, find_row_columns, read_rows
 from galaxyloop.vote_tables.panoptes_subjects import find_key
 from galaxyloop.vote_tables.panoptes_tally import NOBODY, Classification, ClassificationTally
 from galaxyloop.vote_tables.settings import VoteSource
@@ -34,22 +33,6 @@ _BATCH_ROWS = 16_384
 _SHOWN = 12
 _MAX_UNNAMED = 1000
 _ANONYMOUS = "not-logged-in-"
-
-
-class _Row(NamedTuple):
-    """The cells of a row that are read; empty where the export has no such column."""
-
-    classification_id: str
-    workflow_id: str
-    created_at: str
-    annotations: str
-    subject_ids: str
-    user_name: str
-    user_id: str
-    workflow_version: str
-    gold_standard: str
-    metadata: str
-    subject_data: str
 
 
 def gather_classifications(source: VoteSource, header: Sequence[str]) -> GalaxyVotes:
@@ -64,35 +47,13 @@ def gather_classifications(source: VoteSource, header: Sequence[str]) -> GalaxyV
             nothing in it counts.
         StorageError: the network or the storage failed; it may work later.
     """
-    columns = _find_columns(header, source)
+    columns = find_row_columns(header, source)
     campaign = find_campaign(source.campaign)
     plan = AnswerPlan.of(parse_answers(source.classifications.answers), campaign)
     export = _Export(source, columns, AnswerReader(plan))
     for batch in read_batches(source.uri, columns, _BATCH_ROWS):
         export.add(batch)
     return export.finish()
-
-
-def _find_columns(header: Sequence[str], source: VoteSource) -> list[str]:
-    """The columns to read.
-
-    Raises:
-        VoteTableError: one that is needed is not there.
-    """
-    config = source.classifications
-    needed = list(_Row._fields[:6])
-    needed += ["metadata"] if config.need_finished else []
-    needed += ["subject_data"] if source.subject_key else []
-    needed += ["workflow_version"] if config.min_version or config.max_version else []
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise VoteTableError(
-            f"{source.uri} is no export of classifications: it lacks {', '.join(missing)} (it has "
-            f"{', '.join(header[:8])}); give the classifications export of the workflow, or leave "
-            "classifications out"
-        )
-    optional = [name for name in ("user_id", "gold_standard") if name in header]
-    return [*needed, *optional]
 
 
 @dataclass
@@ -117,18 +78,13 @@ class _Export:
 
     def add(self, batch: Batch) -> None:
         """Count the rows of a batch."""
-        uri, n_rows = self.source.uri, len(batch.rows)
-        self.n_read += n_rows + len(batch.malformed)
+        self.n_read += len(batch.rows) + len(batch.malformed)
         for line in batch.malformed:
             reason = f"the line must have {line.n_columns} cells like the header; export it again"
             self._reject(line.row, "", RowProblem("", f"{line.n_cells} cells", reason))
-        nothing = np.full(n_rows, "", dtype=object)
-        cells = [
-            read_ids(batch.table.column(name), name, uri) if name in self.columns else nothing
-            for name in _Row._fields
-        ]
-        for row, *texts in zip(batch.rows.tolist(), *cells, strict=True):
-            self._add_row(row, _Row(*texts), batch.file)
+        rows = read_rows(batch.table, self.columns, self.source.uri)
+        for row, cells in zip(batch.rows.tolist(), rows, strict=True):
+            self._add_row(row, cells, batch.file)
 
     def finish(self) -> GalaxyVotes:
         """One row a galaxy, in the order in which they came."""
@@ -143,6 +99,7 @@ class _Export:
             n_rejected=len(self.rejected),
             n_volunteers=counted.n_volunteers,
             set_aside=dict(+self.set_aside),
+            reasons=dict(self._count_reasons().most_common()),
         )
         if self.n_read and not counts.n_used:
             raise VoteTableError(
@@ -159,7 +116,7 @@ class _Export:
             classifications=counts,
         )
 
-    def _add_row(self, row: int, cells: _Row, file: str) -> None:
+    def _add_row(self, row: int, cells: ClassificationRow, file: str) -> None:
         """Use a row, reject it, or set it aside."""
         aside = self._set_aside(cells)
         if isinstance(aside, str):
@@ -170,7 +127,7 @@ class _Export:
             _, id_str, _ = self.subjects.get(cells.subject_ids.strip(), (0, "", ""))
             self._reject(row, id_str, problem)
 
-    def _set_aside(self, cells: _Row) -> str | RowProblem | None:
+    def _set_aside(self, cells: ClassificationRow) -> str | RowProblem | None:
         """Why a row is none of those asked for; or why that cannot be told; or nothing."""
         config = self.source.classifications
         workflow = cells.workflow_id.strip()
@@ -203,7 +160,7 @@ class _Export:
             return RowProblem("metadata", cut(metadata), reason)
         return None if content.get("finished_at") else "unfinished"
 
-    def _use(self, row: int, cells: _Row, file: str) -> RowProblem | None:
+    def _use(self, row: int, cells: ClassificationRow, file: str) -> RowProblem | None:
         """Take a row's answers, or say why they cannot be taken."""
         number = cells.classification_id.strip()
         if not (number.isascii() and number.isdigit() and len(number) < 19):
@@ -256,7 +213,7 @@ class _Export:
             self.subjects[subject] = found
         return found
 
-    def _find_volunteer(self, cells: _Row, file: str) -> int:
+    def _find_volunteer(self, cells: ClassificationRow, file: str) -> int:
         """Place of the volunteer; who is not logged in has a name in one export only."""
         user_id, name = cells.user_id.strip(), cells.user_name.strip()
         who = (file if name.startswith(_ANONYMOUS) else "name", name)
@@ -292,7 +249,11 @@ class _Export:
                 "TASK = for all of the task)"
             )
 
+    def _count_reasons(self) -> Counter[str]:
+        """How many rows are rejected for each reason."""
+        return Counter(one.reason for one in self.rejected)
+
     def _say_why(self) -> str:
         """Why rows are not used, the most frequent reason first."""
-        reasons = self.set_aside + Counter(one.reason for one in self.rejected)
+        reasons = self.set_aside + self._count_reasons()
         return ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common(5))

@@ -1,6 +1,7 @@
 """The survey's id of each Panoptes subject, from the project's subjects export."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from galaxyloop.vote_tables.cells import read_ids
 _BATCH_ROWS = 16_384
 _HIDING = "#!/%"
 """Marks before a key that hide it from volunteers or index it; they are no part of the name."""
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
+"""A surrogate without its partner, which JSON can escape but no text file can hold."""
 
 
 @dataclass
@@ -79,13 +82,14 @@ def find_key(values: Mapping[str, object], key: str) -> tuple[str, str]:
     bare = key.lstrip(_HIDING)
     ids = {name: _as_id(value) for name, value in values.items() if name.lstrip(_HIDING) == bare}
     usable = {id_str for id_str in ids.values() if id_str}
-    if ids.get(key):
-        return ids[key], ""
-    if len(usable) > 1:
+    if len(usable) > 1 and not ids.get(key):
         return "", f"the subject has several ids under '{bare}'; name one key with its mark"
     if not usable:
         return "", f"the subject's metadata holds no id under '{key}'; choose another subject_key"
-    return usable.pop(), ""
+    id_str = ids.get(key) or usable.pop()
+    if _HALF_CHARACTER.search(id_str):
+        return "", f"the id under '{bare}' has half a character (\\ud800 to \\udfff); mend the id"
+    return id_str, ""
 
 
 def _as_id(value: object) -> str:

@@ -40,7 +40,8 @@ class CountedVotes:
     n_repeats: int
     """Classifications by volunteers who had classified the same before."""
     n_volunteers: int
-    """Those whose classifications count and who can be told apart."""
+    """Those whose classifications count and who can be told apart; who was not logged in counts
+    once a name, and has another one in each export."""
 
 
 @dataclass
@@ -70,15 +71,14 @@ class ClassificationTally:
             n_answers: places of answers.
         """
         self._pack()
-        is_new = self._find_new()
-        counted = np.flatnonzero(is_new)
-        counted = counted[~self._find_repeats(counted)]
+        is_new, is_repeat = self._find_new(), self._find_repeats()
+        counted = np.flatnonzero(is_new & ~is_repeat)
         volunteers = self._column("volunteer")[counted]
         return CountedVotes(
             votes=self._add_up(counted, n_galaxies, n_answers),
             n_used=len(counted),
             n_same=int(np.count_nonzero(~is_new)),
-            n_repeats=int(np.count_nonzero(is_new)) - len(counted),
+            n_repeats=int(np.count_nonzero(is_new & is_repeat)),
             n_volunteers=len(np.unique(volunteers[volunteers != NOBODY])),
         )
 
@@ -90,16 +90,21 @@ class ClassificationTally:
         is_same[order[1:]] = np.diff(numbers[order]) == 0
         return ~is_same
 
-    def _find_repeats(self, rows: Int[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
-        """Which of some rows are not a volunteer's first on their target."""
+    def _find_repeats(self) -> Bool[np.ndarray, " classification"]:
+        """Rows of classifications that are not a volunteer's first on their target.
+
+        Also rows that were there before are looked at: who is not logged in has another name in
+        each export, so only the rows of one export tell which came first.
+        """
         names = ("number", "moment", "target", "volunteer")
-        keys = [self._column(name)[rows] for name in names]
-        order = np.lexsort(keys)
-        target, volunteer = keys[2][order], keys[3][order]
-        is_again = (np.diff(target) == 0) & (np.diff(volunteer) == 0) & (volunteer[1:] != NOBODY)
-        is_repeat = np.zeros(len(rows), dtype=bool)
-        is_repeat[order[1:]] = is_again
-        return is_repeat
+        order = np.lexsort([self._column(name) for name in names])
+        number, _, target, volunteer = (self._column(name)[order] for name in names)
+        is_first = np.ones(len(order), dtype=bool)
+        is_first[1:] = (np.diff(target) != 0) | (np.diff(volunteer) != 0)
+        first = number[is_first][np.cumsum(is_first) - 1]
+        is_repeat = (number != first) & (volunteer != NOBODY)
+        # What is a repeat in one export is one in all.
+        return np.isin(self._column("number"), number[is_repeat])
 
     def _add_up(
         self, rows: Int[np.ndarray, " row"], n_galaxies: int, n_answers: int

@@ -44,7 +44,8 @@ def read_vote_table(
 
     Args:
         sources: tables of one or several campaigns, joined by id_str. A galaxy that appears twice
-            in one campaign keeps its first accepted row.
+            in one campaign keeps its first accepted row; a second in the same source is rejected,
+            in a later one it is set aside and counted as known.
         config: tolerances.
         directory: where to write; must not exist, or be empty.
         judge: checks the cells; ``schemas.votes.judge_votes``.
@@ -155,6 +156,7 @@ def _summarise(
         n_accepted=sum(source.n_accepted for source in told),
         n_rejected=sum(source.n_rejected for source in told),
         n_absent=sum(source.n_absent for source in told),
+        n_known=sum(source.n_known for source in told),
         n_galaxies=writer.n_galaxies,
         reasons=dict(rejects.reasons.most_common()),
         columns=list(tree.columns),

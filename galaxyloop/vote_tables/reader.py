@@ -1,5 +1,6 @@
 """One published table of votes, judged batch by batch."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -37,6 +38,8 @@ from galaxyloop.vote_tables.rejects import BatchRejects, RejectsCounter, malform
 from galaxyloop.vote_tables.settings import VotesConfig
 from galaxyloop.vote_tables.sources import SourceTable
 from galaxyloop.vote_tables.summary import SourceSummary
+
+logger = logging.getLogger("galaxyloop")
 
 Judge = Callable[[pd.DataFrame, Campaign], pd.DataFrame]
 """Checks each cell of a batch (id_str, then a float column an answer of the campaign) and gives the
@@ -88,6 +91,7 @@ class SourceReader:
     n_read: int = 0
     n_rejected: int = 0
     n_absent: int = 0
+    n_known: int = 0
     n_tolerated: Counter[str] = field(default_factory=Counter)
     n_set_aside: Counter[str] = field(default_factory=Counter)
     digits: IdDigits = field(default_factory=IdDigits)
@@ -107,7 +111,7 @@ class SourceReader:
         """
         uri = self.table.source.uri
         self._reject_classifications()
-        before = self.rejects.reasons.copy()
+        before, n_earlier = self.rejects.reasons.copy(), len(self.seen)
         columns = (self.layout.id_column, *self.layout.number_columns)
         self._reject([{**vars(line), "source": uri} for line in self.table.rejected])
         self.n_read += len(self.table.rejected)
@@ -116,7 +120,8 @@ class SourceReader:
         checked_batches = one_ahead(map(self._check, batches))
         with closing(batches), closing(checked_batches):
             for checked in checked_batches:
-                check_new(checked.rejects, self.seen, self.layout.id_column)
+                check_new(checked.rejects, self.seen, self.layout.id_column, n_earlier)
+                self.n_known += len(checked.rejects.known)
                 self._reject(checked.malformed + checked.rejects.lines(uri))
                 self.n_read += len(checked.rejects.rows) + len(checked.malformed)
                 yield self._accept(checked)
@@ -132,6 +137,7 @@ class SourceReader:
                 f"of its {self.n_read} rows all cells on its answers are empty, and no row is "
                 "left; name the right campaign, or leave the table out"
             )
+        self._tell_known()
 
     def summary(self) -> SourceSummary:
         """What was found so far."""
@@ -142,7 +148,7 @@ class SourceReader:
             id_column=layout.id_column,
             votes_origin=layout.origin,
             n_read=self.n_read,
-            n_accepted=self.n_read - self.n_rejected - self.n_absent,
+            n_accepted=self.n_read - self.n_rejected - self.n_absent - self.n_known,
             n_rejected=self.n_rejected,
             n_tolerated=dict(+self.n_tolerated),
             n_set_aside=dict(+self.n_set_aside),
@@ -153,6 +159,7 @@ class SourceReader:
             rebuilt=[q.question.name for q in layout.questions if q.method == "weighted"],
             ignored_columns=list(layout.ignored),
             n_absent=self.n_absent,
+            n_known=self.n_known,
             is_derived=layout.campaign.is_derived,
             is_gathered=self.table.gathered is not None,
             classifications=getattr(self.table.gathered, "classifications", None),
@@ -169,14 +176,13 @@ class SourceReader:
         if gathered is None or gathered.classifications is None:
             return
         lines = [{**vars(line), "source": uri} for line in gathered.rejected_rows]
-        self.rejects.write(lines)
+        self.rejects.store(lines)
         n_rejected = len(lines)
         n_judged = gathered.classifications.n_used + n_rejected
         if n_rejected > self.config.max_reject_rate * n_judged:
-            reasons = Counter(str(line["reason"]) for line in lines).most_common()
-            bound = self.config.max_reject_rate
+            bound, reasons = self.config.max_reject_rate, gathered.classifications.reasons
             what = f"classifications in {uri}"
-            raise TooManyRejectsError(what, n_rejected, n_judged, bound, dict(reasons))
+            raise TooManyRejectsError(what, n_rejected, n_judged, bound, reasons)
 
     def _check_rate(self, reasons: Counter[str]) -> None:
         """Stop if too few rows are left to be the table that was meant."""
@@ -188,6 +194,24 @@ class SourceReader:
                 self.config.max_reject_rate,
                 dict(reasons.most_common()),
             )
+
+    def _tell_known(self) -> None:
+        """Warn of galaxies whose votes here do not count."""
+        if not self.n_known:
+            return
+        gathered = self.table.gathered
+        is_export = gathered is not None and gathered.classifications is not None
+        logger.warning(
+            "%s: the votes of %d of its %d rows do not count, as an earlier source of campaign "
+            "'%s' has these galaxies%s",
+            self.table.source.uri,
+            self.n_known,
+            self.n_read,
+            self.layout.campaign.name,
+            "; to add exports up, give them as one source with a pattern such as exports/*.csv"
+            if is_export
+            else "",
+        )
 
     def _check(self, batch: Batch) -> "_CheckedBatch":
         """Make every check of a batch that needs no other batch."""

@@ -34,6 +34,8 @@ class BatchRejects:
     """Id of each row of the batch: an Arrow array of text, or an array of objects."""
     found: dict[int, tuple[str, str, str]] = field(default_factory=dict)
     """Position in the batch to column, value and reason."""
+    known: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Positions of rows that are set aside, as an earlier source gave their galaxies' votes."""
 
     def add(self, mask: np.ndarray, column: str, values: np.ndarray, reason: str) -> None:
         """Reject the rows where the mask is true."""
@@ -49,9 +51,10 @@ class BatchRejects:
 
     @property
     def accepted(self) -> np.ndarray:
-        """True for the rows that are not rejected."""
+        """True for the rows that are neither rejected nor known."""
         mask = np.ones(len(self.rows), dtype=bool)
         mask[list(self.found)] = False
+        mask[self.known] = False
         return mask
 
     def without(self, is_absent: np.ndarray) -> "BatchRejects":
@@ -108,8 +111,12 @@ class RejectsCounter:
         self.reasons: Counter[str] = Counter()
 
     def write(self, lines: list[dict[str, Any]]) -> None:
-        """Take note of lines."""
+        """Take note of rows of votes."""
         self.reasons.update(line["reason"] for line in lines)
+        self.store(lines)
+
+    def store(self, lines: list[dict[str, Any]]) -> None:
+        """Keep lines without counting their reasons; a counter keeps none."""
 
 
 class RejectsWriter(RejectsCounter):
@@ -133,8 +140,7 @@ class RejectsWriter(RejectsCounter):
         """Close the file."""
         self._writer.close()
 
-    def write(self, lines: list[dict[str, Any]]) -> None:
-        """Append lines."""
-        super().write(lines)
+    def store(self, lines: list[dict[str, Any]]) -> None:
+        """Append lines without counting their reasons."""
         if lines:
             self._writer.write_table(pa.Table.from_pylist(lines, schema=SCHEMA))

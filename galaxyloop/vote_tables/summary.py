@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,19 @@ class ClassificationCounts:
 
     n_read: int
     n_used: int
+    """Those whose votes were counted, also on galaxies that are rejected or known afterwards."""
     n_rejected: int
     n_volunteers: int
     """Volunteers who gave those that are used."""
     set_aside: dict[str, int]
     """Why classifications do not count that nothing is wrong with, to how many these are."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Reason of rejection to its number of classifications, the most frequent first."""
 
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """What was read from one source; n_read = n_accepted + n_rejected + n_absent."""
+    """What was read from one source; n_read = n_accepted + n_rejected + n_absent + n_known."""
 
     uri: str
     campaign: str
@@ -62,11 +65,13 @@ class SourceSummary:
     """Whether votes were gathered from rows of Zooniverse, an export of which may grow."""
     classifications: ClassificationCounts | None = None
     """Where votes were counted from classifications, one a volunteer; else None."""
+    n_known: int = 0
+    """Rows of galaxies whose votes an earlier source of the campaign gave: they are set aside."""
 
 
 @dataclass(frozen=True)
 class VoteSummary:
-    """What was read from all sources; n_read = n_accepted + n_rejected + n_absent.
+    """What was read from all sources; n_read = n_accepted + n_rejected + n_absent + n_known.
 
     ``n_galaxies`` is below ``n_accepted`` where campaigns share galaxies.
     """
@@ -76,7 +81,8 @@ class VoteSummary:
     n_rejected: int
     n_galaxies: int
     reasons: dict[str, int]
-    """Reason of rejection to its number of rows, the most frequent first."""
+    """Reason of rejection to its number of rows, the most frequent first; adds up to n_rejected.
+    Those of single classifications are in the counts of their source."""
     columns: list[str]
     """Answer columns of votes.parquet."""
     tree: str
@@ -88,6 +94,8 @@ class VoteSummary:
     """The ``VotesConfig`` of the read."""
     n_absent: int = 0
     """Rows of galaxies that are not in the campaign they were read for."""
+    n_known: int = 0
+    """Rows of galaxies whose votes an earlier source of their campaign gave."""
 
     @property
     def ignored_columns(self) -> list[str]:
@@ -149,13 +157,25 @@ def load_accepted_ids(directory: Path) -> list[tuple[SourceSummary, list[str]]]:
 
 
 def load_closed_ids(directory: Path) -> set[str]:
-    """Galaxies whose votes in a directory are of a published table, not of Zooniverse's exports.
+    """Galaxies whose votes in a directory no volunteer can add to.
+
+    In each campaign a galaxy keeps the votes of one source. A published table closes its galaxies,
+    but not those that have no such table in another campaign whose votes are gathered from
+    Zooniverse: there they may have more. An expert's attributes close nothing.
 
     Raises:
         VoteTableError: it is no such directory.
     """
     sources = load_accepted_ids(directory)
-    return {id_str for source, ids in sources if not source.is_gathered for id_str in ids}
+    published: dict[str, set[str]] = {}
+    for source, ids in sources:
+        if not (source.is_gathered or source.is_derived):
+            published.setdefault(source.campaign, set()).update(ids)
+    closed = {id_str for ids in published.values() for id_str in ids}
+    for source, _ in sources:
+        if source.is_gathered:
+            closed &= published.get(source.campaign, set())
+    return closed
 
 
 def load_vote_rejects(directory: Path) -> pd.DataFrame:

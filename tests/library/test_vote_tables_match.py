@@ -42,7 +42,7 @@ def read(directory: Path, *tables: list[str], share: float = 0.01) -> Path:
 def test_match_votes__counts_each_table(tmp_path: Path) -> None:
     votes = read(tmp_path, ids_of("J", 4), [*ids_of("K", 2), "J0"])
     uris = [str(tmp_path / name) for name in ("0.csv", "1.csv")]
-    # The second table's J0 was rejected: the first had it.
+    # The second table's J0 was set aside: the first has it.
     assert match_votes(["J1", "J3", "K0", "L"], votes) == [
         SourceMatch(uris[0], "gz2", 4, 2),
         SourceMatch(uris[1], "gz2", 2, 1),

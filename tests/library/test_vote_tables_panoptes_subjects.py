@@ -44,6 +44,7 @@ def test_find_subject_ids__keeps_all_digits_and_shows_floats_as_floats(tmp_path:
         ('{"id": true}', "no id under 'id'"),
         ('{"ID": "1"}', "no id under 'id'"),
         ('{"#id": "1", "!id": "2"}', "several ids under 'id'"),
+        ('{"#id": "ab\\ud800"}', "the id under 'id' has half a character"),
     ],
 )
 def test_find_subject_ids__says_why_a_subject_has_no_id(
