@@ -71,10 +71,11 @@ class StrictConfig:
 
 def _build(config_type: type, data: object, where: str) -> object:
     """One config from a mapping; ``where`` names the place in error messages."""
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{where} must be a mapping of settings, got {data!r}")
-    hints = typing.get_type_hints(config_type)
     fields = {field.name: field for field in dataclasses.fields(config_type)}
+    if not isinstance(data, Mapping):
+        known = ", ".join(fields)
+        raise ConfigError(f"{where} must be a mapping of settings ({known}), got {data!r}")
+    hints = typing.get_type_hints(config_type)
     for key in data:
         if key not in fields:
             close = difflib.get_close_matches(str(key), fields, n=1)

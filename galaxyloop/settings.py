@@ -39,8 +39,13 @@ SETTINGS = {
     "retirement": "galaxyloop.acquisition:RetirementConfig",
     "subject_set": "galaxyloop.zooniverse.config:SubjectSetConfig",
     "simulation": "galaxyloop.synthetic:SimulationConfig",
+    "label_efficiency": "galaxyloop.label_efficiency.config:LabelEfficiencyConfig",
+    "active_learning": "galaxyloop.active_learning.config:ActiveLearningConfig",
+    "scaling": "galaxyloop.scaling.config:ScalingConfig",
 }
 """Looked up by name, so that listing the settings of one stage imports that stage alone."""
+STUDIES = ("label_efficiency", "active_learning", "scaling")
+"""Stages whose workflows all call that input ``study``."""
 
 
 def describe_settings(name: str) -> str:
@@ -53,7 +58,8 @@ def describe_settings(name: str) -> str:
         raise UnknownNameError("stage with settings", name, SETTINGS)
     module, _, class_name = SETTINGS[name].partition(":")
     config_type = getattr(importlib.import_module(module), class_name)
-    return f"{name}:\n" + textwrap.indent("\n".join(_lines(config_type)), "  ")
+    key = "study" if name in STUDIES else name
+    return f"{key}:\n" + textwrap.indent("\n".join(_lines(config_type)), "  ")
 
 
 def _lines(config_type: type[StrictConfig]) -> Iterator[str]:
@@ -72,7 +78,7 @@ def _lines(config_type: type[StrictConfig]) -> Iterator[str]:
         elif value is dataclasses.MISSING:
             yield f"{field.name}:  (must be given)"
         else:
-            yield f"{field.name}: {json.dumps(value)}"
+            yield f"{field.name}: {json.dumps(value, default=StrictConfig.to_dict)}"
 
 
 def _field_documents(config_type: type[StrictConfig]) -> dict[str, str]:

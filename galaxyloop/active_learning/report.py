@@ -28,7 +28,7 @@ def write_report(
         directory: where to; it must exist.
 
     Returns:
-        The savings as text, and the files.
+        The measure and the savings as text, and the files.
     """
     curves, savings = summarise_curves(results, config), tabulate_savings(results, config)
     paths = [directory / name for name in FILES]
@@ -38,4 +38,4 @@ def write_report(
     plot_active_learning(curves, savings, config.measure, ax)
     paint(figure, LIGHT).savefig(paths[-1])
     told = savings[savings["measure"] == config.measure][_SHOWN]
-    return told.round(_DIGITS).to_string(index=False), paths
+    return f"{config.measure}\n{told.round(_DIGITS).to_string(index=False)}", paths

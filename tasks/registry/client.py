@@ -169,8 +169,17 @@ def look_up(client: "MlflowClient", model: str) -> Any:  # noqa: ANN401 - mlflow
         except MlflowException as error:
             if _status(error) >= 500:
                 raise
-            known = ", ".join(found.name for found in client.search_registered_models()) or "none"
-            raise RegistryError(
-                f"there is no model '{model}' in {address_of(client)}; registered models: {known}"
-            ) from None
+            raise RegistryError(_say_missing(client, model)) from None
     raise RegistryError(f"name a model as name@alias or name/version, got '{model}'")
+
+
+def _say_missing(client: "MlflowClient", model: str) -> str:
+    """What of ``name@alias`` or ``name/version`` is not there, and what is."""
+    models = {found.name: found for found in client.search_registered_models()}
+    name, _, alias = model.partition("@")
+    if alias and name in models:
+        aliases = dict(models[name].aliases)
+        there = ", ".join(f"{one} (version {number})" for one, number in sorted(aliases.items()))
+        return f"the model '{name}' has no alias '{alias}'; it has {there or 'none'}"
+    known = ", ".join(models) or "none"
+    return f"there is no model '{model}' in {address_of(client)}; registered models: {known}"

@@ -149,7 +149,8 @@ def roll_back_model(name: str, reason: str) -> str:
         if champion is None or previous is None or champion == previous:
             raise RegistryError(
                 f"there is nothing to roll '{name}' back to: its champion is "
-                f"{champion or 'nobody'}, with no version before; promote one by hand"
+                f"{champion or 'nobody'}, with no version before; appoint one "
+                "(workflows/promotion.py appoint)"
             )
         still_held()
         note(client, name, ("rolled back to", previous, champion, reason))

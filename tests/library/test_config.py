@@ -48,7 +48,7 @@ def test_to_json__is_the_same_text_for_equal_configs() -> None:
         ({"target": "M51", "exposures": True}, "exposures must be int, got True"),
         ({"target": "M51", "is_dithered": 1}, "is_dithered must be bool, got 1"),
         ({"target": 51}, "target must be str, got 51"),
-        ({"target": "M51", "telescope": 3}, "must be a mapping of settings, got 3"),
+        ({"target": "M51", "telescope": 3}, r"must be a mapping of settings \(\w+.*\), got 3"),
         ({"target": "M51", "telescope": {"bands": "gri"}}, "bands must be a list, got 'gri'"),
         ({"target": "M51", "telescope": {"bands": ["g", 2]}}, r"bands\[1\] must be str, got 2"),
         ({"target": "M51", "telescope": {"aperture_m": -1}}, "aperture_m must be > 0, got -1"),

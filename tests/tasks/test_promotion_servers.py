@@ -131,8 +131,8 @@ def test_promotion__leaves_passwords_nowhere(
         obstacle="",
         config=PromotionConfig(n_bootstrap=100),
     )
-    with pytest.raises(RegistryError, match="there is no model 'secret@nobody'") as raised:
-        look_up(client, "secret@nobody")
+    with pytest.raises(RegistryError, match="there is no model 'nobody@secret'") as raised:
+        look_up(client, "nobody@secret")
     kept = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
     file = f"runs:/{run_id}/promotion/secret-version-1-against-nobody.json"
     kept.append(Path(download_artifacts(file, dst_path=str(tmp_path))).read_text())

@@ -129,6 +129,14 @@ def test_resolve_model__refuses_files_changed_after_registration(
         registry.resolve_model(model="changed@challenger")
 
 
+def test_resolve_model__says_which_aliases_a_model_has(tmp_path: Path, tracking: Path) -> None:
+    register(tmp_path, 6, "known")
+    with pytest.raises(
+        RegistryError, match=r"'known' has no alias 'best'; it has challenger \(version 1\)"
+    ):
+        registry.resolve_model(model="known@best")
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
