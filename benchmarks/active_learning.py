@@ -115,7 +115,7 @@ def mergers_config(quick: bool) -> ActiveLearningConfig:
     if quick:
         arms = [arm for arm in standard_arms() if arm.name in ("random", BEST)]
         return ActiveLearningConfig(
-            arms, 40, 20, 5, n_seeds=5, measure="ranking_error", information=information
+            arms, 60, 30, 4, n_seeds=8, measure="ranking_error", information=information
         )
     return ActiveLearningConfig(
         n_start=100,

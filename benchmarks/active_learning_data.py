@@ -48,7 +48,7 @@ class Sizes:
     n_test: int = 2000
 
 
-QUICK = Sizes(n_pretrained=400, n_epochs=6, n_pool=700, n_test=400)
+QUICK = Sizes(n_pretrained=1000, n_epochs=12, n_pool=1000, n_test=1000)
 
 
 @dataclass(frozen=True)
