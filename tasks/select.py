@@ -42,12 +42,13 @@ def check_selection(
     from galaxyloop.outputs import check_output
     from galaxyloop.zooniverse.checks import check_rules
     from galaxyloop.zooniverse.earlier import read_asked_ids
-    from galaxyloop.zooniverse.output import check_place
+    from galaxyloop.zooniverse.output import check_apart, check_place
 
     with retrying_storage():
         check_output(output, must_be_remote=is_in_pod())
         check_place(output)
         read_asked_ids(asked_before)
+        check_apart(output, asked_before)
     model = load_checkpoint(checkpoint.download())
     check_size(model, cutouts.image_size_px)
     check_rules([source.campaign for source in votes], model.tree, acquisition, retirement)
@@ -66,22 +67,28 @@ def select_galaxies(
     retirement: RetirementConfig,
     asked_before: list[str],
 ) -> Acquisition:
-    """Rank the galaxies that have not votes enough, and choose a batch; ``votes`` may be empty."""
+    """Rank the galaxies that have not votes enough, and choose a batch; refuses foreign votes.
+
+    ``votes`` may be empty.
+    """
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.judgement import check_table
     from galaxyloop.vote_tables import load_closed_ids, load_vote_tree, load_votes
     from galaxyloop.zooniverse import selection
     from galaxyloop.zooniverse.earlier import read_asked_ids
+    from galaxyloop.zooniverse.votes import check_votes
     from schemas.acquisition import judge_acquisition
     from schemas.selection import judge_selection
 
     with retrying_storage():
         asked = read_asked_ids(asked_before)
     tree = load_checkpoint_tree(checkpoint.download())
-    tables = [table.download() for table in votes]
+    galaxies, tables = open_survey(survey).galaxies, [table.download() for table in votes]
+    for table in tables:
+        check_votes(galaxies["id_str"], table)
     sources = selection.SelectionSources(
         tree=tree,
-        galaxies=open_survey(survey).galaxies,
+        galaxies=galaxies,
         predictions=prediction_files(predictions),
         representations=[part.download() / FILE for part in representations],
         votes=load_votes(tables[0]) if tables else None,
@@ -103,6 +110,7 @@ def publish_selection(
     output: str,
     selection: Acquisition,
     survey: SurveyVersion,
+    votes: list[VoteTable],
     shards: list[CutoutShard],
     checkpoint: Checkpoint,
     model: ModelVersion,
@@ -113,7 +121,13 @@ def publish_selection(
     from galaxyloop.checkpoint import load_checkpoint_tree
     from galaxyloop.zooniverse.output import whole_selection
     from galaxyloop.zooniverse.selection import Selection
-    from galaxyloop.zooniverse.writing import SurveyImages, say_selection, write_selection
+    from galaxyloop.zooniverse.votes import list_exports
+    from galaxyloop.zooniverse.writing import (
+        Origin,
+        SurveyImages,
+        say_selection,
+        write_selection,
+    )
 
     selected = Selection.load(selection.download())
     facts = {
@@ -123,9 +137,11 @@ def publish_selection(
         "code_version": code_version(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    exports = [export for table in votes for export in list_exports(table.download())]
     with retrying_storage(), whole_selection(output) as draft:
         galaxies, tree = open_survey(survey).galaxies, load_checkpoint_tree(checkpoint.download())
         own = shards_of(selected.chosen["id_str"].tolist(), shards, survey)
         images = SurveyImages(galaxies, open_cutouts(own, survey), cutouts)
-        told = write_selection(selected, images, tree, subject_set, facts, draft)
-    return say_selection(selected, told, output)
+        origin = Origin(facts, exports)
+        told = write_selection(selected, images, tree, subject_set, origin, draft)
+    return say_selection(selected, told, output, exports)

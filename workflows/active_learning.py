@@ -197,6 +197,7 @@ def select_next_galaxies(
         output=output,
         selection=selection,
         survey=survey,
+        votes=tables,
         shards=shards,
         checkpoint=checkpoint,
         model=version,

@@ -245,8 +245,8 @@ class _Export:
             more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
             raise VoteTableError(
                 f"{uri} has labels that answers does not name: {', '.join(told[:_SHOWN])}{more}. "
-                "Say which answer each is (TASK.LABEL = ANSWER), or set it aside (TASK.LABEL =, or "
-                "TASK = for all of the task)"
+                "Say which answer each is (TASK.LABEL = ANSWER, or TASK[0] = ANSWER for answers "
+                "that are numbers), or set it aside (TASK.LABEL =, or TASK = for all of the task)"
             )
 
     def _count_reasons(self) -> Counter[str]:

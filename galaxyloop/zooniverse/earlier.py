@@ -18,6 +18,8 @@ from galaxyloop.table_files import (
 from galaxyloop.zooniverse.subject_set import ID_COLUMN
 
 ID_COLUMNS = ("id_str", ID_COLUMN)
+BATCH_COLUMNS = ("votes_wanted", "#retirement_limit")
+"""A batch has one of them; a table of votes or a manifest of a survey has none."""
 _BATCH_ROWS = 32_768
 _READABLE = (
     pa.types.is_string,
@@ -32,20 +34,26 @@ def read_asked_ids(uris: Sequence[str]) -> set[str]:
 
     Args:
         uris: paths or addresses of ``ask_next.csv``, ``ask_next.parquet``, a subject set's
-            ``manifest.csv`` or any table with a column ``id_str`` or ``#id_str``; patterns too.
+            ``manifest.csv``; patterns too.
 
     Raises:
-        SubjectSetError: there is no such table, or it has no such column, or no id, or one that is
+        SubjectSetError: there is no such table, or it is no batch, or has no id, or one that is
             missing, has spaces around it, holds a control character or may have lost digits.
         StorageError: the network or the storage failed; it may work later.
     """
     asked: set[str] = set()
     for uri in uris:
-        names = [name for name in read_header(uri, SubjectSetError) if name in ID_COLUMNS]
+        header = read_header(uri, SubjectSetError)
+        names = [name for name in header if name in ID_COLUMNS]
         if len(names) != 1:
             raise SubjectSetError(
                 f"an earlier batch has one column of {', '.join(ID_COLUMNS)}, but {uri} has "
                 f"{names}; name an ask_next.csv or a subject set's manifest.csv"
+            )
+        if not set(header).intersection(BATCH_COLUMNS):
+            raise SubjectSetError(
+                f"{uri} is no earlier batch, which has a column {' or '.join(BATCH_COLUMNS)}; name "
+                "the ask_next.csv or the subject set's manifest.csv that a selection wrote"
             )
         asked |= _read_ids(uri, names[0])
     return asked

@@ -1,7 +1,7 @@
 """The place of a selection: a folder or address that holds all of it or, as told, none."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from galaxyloop.errors import ConfigError
 from galaxyloop.local_files import local_path
 from galaxyloop.publishing.addresses import join, list_names, remove
 from galaxyloop.storage import publish_file, whole_directory
+from galaxyloop.table_files.places import list_files
+from galaxyloop.table_files.refusals import telling
 
 RECORD = "selection.json"
 """Says what was chosen how; at an address it is written last, so that it stands for the whole."""
@@ -27,6 +29,35 @@ def check_place(output: str) -> None:
             f"output '{output}' holds {', '.join(sorted(names)[:4])} and no {RECORD}; a selection "
             "replaces what is in its folder, so give it a folder of its own"
         )
+
+
+def check_apart(output: str, asked_before: Sequence[str]) -> None:
+    """Refuse an earlier batch that lies in the output: it would be replaced, and forgotten.
+
+    Args:
+        output: folder or address of the selection.
+        asked_before: paths or addresses of earlier batches; patterns too.
+
+    Raises:
+        ConfigError: one lies there, or a pattern matches nothing.
+        StorageError: the storage failed; it may work later.
+    """
+    for uri in asked_before:
+        with telling(uri, ConfigError):
+            files = list_files(uri)
+        if any(_lies_in(file, output) for file in files):
+            raise ConfigError(
+                f"asked_before '{uri}' lies in output '{output}', which is replaced whole, so that "
+                "the earlier batch would be forgotten; give each batch an output folder of its own"
+            )
+
+
+def _lies_in(file: str, folder: str) -> bool:
+    """Whether a file is below a folder: by resolved paths on this machine, else by address."""
+    path, place = local_path(file), local_path(folder)
+    if path is not None and place is not None:
+        return Path(path).resolve().is_relative_to(Path(place).resolve())
+    return file.startswith(join(folder, ""))
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def render_page(
         style=(package / "report" / "style.css").read_text("utf-8"),
         n_chosen=len(chosen),
         n_ranked=len(selection.ranked),
-        n_retired=int(selection.retired["is_retired"].sum()),
+        n_retired=int(selection.own["is_retired"].sum()),
         n_begun=int((chosen["n_votes"] > 0).sum()),
         n_wanted=int(chosen["votes_wanted"].sum()),
         n_drawn=min(N_DRAWN, len(chosen)),

@@ -79,7 +79,18 @@ class Selection:
     retired: pd.DataFrame
     """What ``retire`` gives, of every galaxy with votes or in an earlier batch; those that are
     closed or in an earlier batch are retired too. A row a galaxy, not an image: ``group_id``
-    stands in the place of ``id_str``, and of galaxies that are not in the survey it is their id."""
+    stands in the place of ``id_str``. Galaxies that are not in the survey are ``is_foreign``, and
+    their ``group_id`` is their id."""
+
+    @property
+    def own(self) -> pd.DataFrame:
+        """The rows of ``retired`` that are of the survey's galaxies."""
+        return self.retired[~self.retired["is_foreign"]]
+
+    @property
+    def n_foreign(self) -> int:
+        """Galaxies with votes that are not in the survey."""
+        return int((self.retired["is_foreign"] & (self.retired["n_votes"] > 0)).sum())
 
     def save(self, directory: Path) -> str:
         """Write the four tables as Parquet; gives a digest of them all."""
@@ -168,7 +179,8 @@ def _retire(sources: SelectionSources, config: RetirementConfig) -> pd.DataFrame
     is_voted = votes[answers].sum(axis=1) > 0
     closed = groups[is_voted & votes["id_str"].isin(set(sources.closed))]
     retired = _retire_too(retired, retired["group_id"].isin(closed), CLOSED)
-    return _retire_too(*_with_asked(retired, sources), ASKED)
+    table = _retire_too(*_with_asked(retired, sources), ASKED)
+    return table.assign(is_foreign=~table["group_id"].isin(sources.galaxies["group_id"]))
 
 
 def _retire_too(retired: pd.DataFrame, is_meant: "pd.Series[bool]", reason: str) -> pd.DataFrame:

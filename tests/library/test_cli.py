@@ -106,7 +106,9 @@ def test_main__shows_no_provenance_of_what_is_no_catalogue(
 
 
 def test_main__lists_the_stages_for_a_wrong_one(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "choose one of: acquisition, active_learning, anomalies" in refusal(capsys, "settings", "ingestion")
+    assert "choose one of: acquisition, active_learning, anomalies" in refusal(
+        capsys, "settings", "ingestion"
+    )
 
 
 def test_main__without_a_command_has_a_line_of_help_for_each(

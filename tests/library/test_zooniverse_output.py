@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from galaxyloop.errors import ConfigError, SubjectSetError
-from galaxyloop.zooniverse.output import check_place, whole_selection
+from galaxyloop.zooniverse.output import check_apart, check_place, whole_selection
 from tests.library.object_store import new_bucket, put
 
 
@@ -55,3 +55,34 @@ def test_check_place__refuses_a_folder_of_other_things(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds thesis\.tex and no selection\.json"):
         check_place(str(tmp_path))
     check_place(str(tmp_path / "new"))
+
+
+def test_check_apart__refuses_an_earlier_batch_in_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asked" / "subject_set").mkdir(parents=True)
+    for name in ("ask_next.csv", "subject_set/manifest.csv"):
+        (tmp_path / "asked" / name).write_text("id_str")
+    (tmp_path / "link").symlink_to(tmp_path / "asked")
+    monkeypatch.chdir(tmp_path)
+    for output, earlier in (
+        ("asked", "asked/ask_next.csv"),
+        ("asked/", f"{tmp_path}/asked/subject_set/manifest.csv"),
+        ("link", "asked/ask_next.csv"),
+        ("asked", f"file://{tmp_path}/link/ask_next.csv"),
+        ("asked", "asked/*.csv"),
+        (str(tmp_path / "asked"), "*/ask_next.csv"),
+        ("s3://survey/asked", "s3://survey/asked/ask_next.csv"),
+    ):
+        with pytest.raises(ConfigError, match="lies in output .* an output folder of its own"):
+            check_apart(output, ["s3://survey/other.csv", earlier])
+
+
+def test_check_apart__takes_batches_beside_the_output(tmp_path: Path) -> None:
+    for name in ("asked-1", "asked-2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ask_next.csv").write_text("id_str")
+    earlier = [str(tmp_path / "asked-*" / "ask_next.csv"), "s3://survey/asked-1/ask_next.csv"]
+    check_apart(str(tmp_path / "asked-3"), earlier)
+    check_apart("s3://survey/asked", earlier)
+    check_apart("anywhere", [])

@@ -98,7 +98,8 @@ def test_select_galaxies__retires_all_images_of_a_galaxy_together(tmp_path: Path
     retired = selected.retired.set_index("group_id")
     assert retired["n_votes"].to_dict() == {"g4": 50, "g1": 12, "stranger": 40}
     said = say_selection(selected, SubjectSetSummary(2, 2, 0, {}, 1000), "out")
-    assert "2 of 3 galaxies with votes" in said
+    assert "not again    1 of 2 galaxies with votes" in said
+    assert "foreign      1 galaxies with votes are not in the survey" in said
 
 
 def test_select_galaxies__asks_nobody_whose_further_votes_would_be_lost(tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ def test_select_galaxies__asks_nobody_of_an_earlier_batch(tmp_path: Path) -> Non
     told = SubjectSetSummary(2, 2, 0, {}, 1000)
     said = say_selection(selected, told, "out")
     assert "1 of 2 galaxies with votes" in said
+    assert "foreign" not in said
     assert "waiting      2 galaxies of earlier batches" in said
 
 

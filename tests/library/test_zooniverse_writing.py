@@ -12,7 +12,7 @@ from galaxyloop.shards import CutoutCollection
 from galaxyloop.zooniverse.config import SubjectSetConfig
 from galaxyloop.zooniverse.page import draw_gallery, render_page
 from galaxyloop.zooniverse.selection import select_galaxies
-from galaxyloop.zooniverse.writing import SurveyImages, say_selection, write_selection
+from galaxyloop.zooniverse.writing import Origin, SurveyImages, say_selection, write_selection
 from tests.library.selection_sources import INFORMATION, TREE, rules, sources, survey
 from tests.library.shard_files import random_images, write_shard
 
@@ -24,11 +24,12 @@ def images(folder: Path) -> SurveyImages:
 
 
 def test_write_selection__leaves_what_it_says(tmp_path: Path) -> None:
-    selected = select_galaxies(sources(tmp_path, {"g1": 40, "g2": 12}), rules())
-    folder, facts = tmp_path / "out", {"model": "toy/3", "survey_digest": "5" * 64}
+    votes = {"g1": 40, "g2": 12, "stranger": 40}
+    selected = select_galaxies(sources(tmp_path, votes), rules())
+    folder, origin = tmp_path / "out", Origin({"model": "toy/3", "survey_digest": "5" * 64})
     folder.mkdir()
     config = SubjectSetConfig(image_size_px=32)
-    told = write_selection(selected, images(tmp_path), TREE, config, facts, folder)
+    told = write_selection(selected, images(tmp_path), TREE, config, origin, folder)
     assert (told.n_subjects, told.n_cutouts) == (3, 3)
     said = say_selection(selected, told, "out/")
     for name in ("ask_next.csv", "ask_next.html", "subject_set"):
@@ -38,6 +39,7 @@ def test_write_selection__leaves_what_it_says(tmp_path: Path) -> None:
     assert "1 of 2 galaxies with votes" in said
     record = json.loads((folder / "selection.json").read_text())
     assert (record["n_ranked"], record["n_retired"], record["model"]) == (5, 1, "toy/3")
+    assert (record["n_foreign"], record["classifications"]) == (1, [])
     read = pd.read_csv(folder / "ask_next.csv", dtype={"id_str": str})
     pd.testing.assert_frame_equal(
         read, pd.read_parquet(folder / "ask_next.parquet"), check_dtype=False
@@ -60,5 +62,5 @@ def test_render_page__names_every_galaxy_and_its_reason(tmp_path: Path) -> None:
         assert str(row.why) in page
     assert "&lt;toy&gt; 3" in page
     assert "4 galaxies whose votes" in page
-    assert "1 of them have some votes already" in page
+    assert "1 of them has some votes already; 148 classifications are wanted" in page
     assert "<td>nan</td>" not in page

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -134,6 +135,9 @@ def test_select_next_galaxies__goes_on_from_the_volunteers_classifications(
     # Neither predicted nor represented again.
     assert batches == []
     assert f"10 of {N_ASKED} galaxies with votes" in told
+    assert "votes        220 of 220 classifications used, 0 set aside, 0 rejected" in told
+    record = json.loads((night.root / "second" / "selection.json").read_text())
+    assert [one["n_used"] for one in record["classifications"]] == [220]
     retired = first.index[::3]
     ranked = pd.read_parquet(night.root / "second" / "ranked.parquet")
     assert set(ranked["id_str"]) == {f"g{i:05}" for i in range(N_GALAXIES)} - set(retired)
@@ -153,6 +157,22 @@ def test_select_next_galaxies__leaves_out_what_volunteers_have_been_sent(night: 
     told = select(night, "third", asked_before=[str(sent)])
     assert f"waiting      {N_ASKED} galaxies of earlier batches" in told
     assert not set(asked(night, "third").index) & set(asked(night, "first").index)
+
+
+def test_select_next_galaxies__refuses_votes_that_are_of_no_galaxy(
+    night: Night, votes: VoteSource
+) -> None:
+    with pytest.raises(Exception, match='0 of the 30 ids with votes .*subject_key: "#id_str"'):
+        select(night, "stray", votes=[replace(votes, subject_key="")])
+    assert not (night.root / "stray").exists()
+
+
+def test_select_next_galaxies__refuses_to_replace_an_earlier_batch(night: Night) -> None:
+    sent = night.root / "first" / "ask_next.csv"
+    # Not even the manifest is looked for.
+    with pytest.raises(Exception, match="give each batch an output folder of its own"):
+        select(night, "first", manifest="nowhere.csv", asked_before=[str(sent)])
+    assert sent.exists()
 
 
 def test_select_next_galaxies__ranks_by_entropy(night: Night) -> None:

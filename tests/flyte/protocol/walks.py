@@ -155,15 +155,18 @@ class Walks:
         )
 
     def selection(self) -> Literals:
-        """Twice: in the place of a selection another one may come, which knows of the first."""
+        """Twice: the second one knows of the first."""
         self.once("campaign_round")
         earlier = f"{self.at('ask-next')}/ask_next.csv"
-        for votes, asked_before in (([], []), (self.votes, [earlier])):
+        for output, votes, asked_before in (
+            ("ask-next", [], []),
+            ("ask-next-2", self.votes, [earlier]),
+        ):
             told = self.walk(
                 "workflows.active_learning.select_next_galaxies",
                 votes=votes,
                 model="small@champion",
-                output=self.at("ask-next"),
+                output=self.at(output),
                 batch={"n_galaxies": 10},
                 subject_set={"image_size_px": 64},
                 asked_before=asked_before,
