@@ -99,13 +99,13 @@ def test_tabulate_savings__of_random_against_itself_is_nothing() -> None:
 def test_tabulate_savings__holds_a_planted_saving_as_often_as_it_says(
     n_seeds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(savings, "_N_BOOTSTRAP", 200)
+    monkeypatch.setattr(savings, "_N_BOOTSTRAP", 100)
     n_labels = np.array(CONFIG.n_labels, dtype=float)
     random, wise = (power_law(n_labels, factor) for factor in (1.0, 1 / 1.4))
     needed = labels_to_reach(np.array(CONFIG.n_labels), wise, float(random[-1]))
     saving = 1 - needed / CONFIG.n_labels[-1]
     held = []
-    for seed in range(200):
+    for seed in range(100):
         noise = 0.004 * np.random.default_rng(seed).standard_normal((2, n_seeds, 6))
         table = tabulate_savings(results_of(random + noise[0], wise + noise[1]), CONFIG)
         told = table.set_index(["arm", "measure"]).loc[("wise", "rmse")]
