@@ -160,7 +160,8 @@ def _widened(end: float, value: float, n_seeds: int) -> float:
         return end
     level = (1 + COVERAGE) / 2
     factor = t.ppf(level, n_seeds - 1) / norm.ppf(level) * (n_seeds / (n_seeds - 1)) ** 0.5
-    return float(value + factor * (end - value))
+    # Nobody can save more than all labels.
+    return min(float(value + factor * (end - value)), 1.0)
 
 
 def _saving(

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from galaxyloop.errors import SubjectSetError
+from galaxyloop.errors import SubjectSetError, VoteTableError
 from galaxyloop.table_files import (
     CONTROL_CHARACTER,
     FLOAT_ID,
@@ -15,18 +14,13 @@ from galaxyloop.table_files import (
     read_batches,
     read_header,
 )
+from galaxyloop.vote_tables.cells import read_id_texts
 from galaxyloop.zooniverse.subject_set import ID_COLUMN
 
 ID_COLUMNS = ("id_str", ID_COLUMN)
 BATCH_COLUMNS = ("votes_wanted", "#retirement_limit")
 """A batch has one of them; a table of votes or a manifest of a survey has none."""
 _BATCH_ROWS = 32_768
-_READABLE = (
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_string_view,
-    pa.types.is_integer,
-)
 
 
 def read_asked_ids(uris: Sequence[str]) -> set[str]:
@@ -83,16 +77,13 @@ def _read_ids(uri: str, name: str) -> set[str]:
     return ids
 
 
-def _as_text(batch: Batch, name: str) -> pa.Array:
+def _as_text(batch: Batch, name: str) -> pa.StringArray:
     """Ids as text, exactly; missing ones are empty."""
-    column = batch.table.column(0)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not any(is_kind(kind) for is_kind in _READABLE):
-        raise SubjectSetError(
-            f"{batch.file} holds {name} as {kind}; give ids as text or as whole numbers, which "
-            "keep all their digits"
-        )
-    return pc.fill_null(column.cast(pa.string()), "")
+    remedy = "give them as text or as whole numbers, which keep all their digits"
+    try:
+        return read_id_texts(batch.table.column(0), name, batch.file, remedy)
+    except VoteTableError as error:
+        raise SubjectSetError(str(error)) from error
 
 
 def _what_is_wrong(id_str: str) -> str:

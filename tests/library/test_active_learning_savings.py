@@ -114,6 +114,15 @@ def test_tabulate_savings__holds_a_planted_saving_as_often_as_it_says(
     assert 0.85 <= np.mean(held) <= 0.97
 
 
+def test_tabulate_savings__saves_no_more_than_all_labels() -> None:
+    # One of three starts needs nearly all labels, the others few.
+    random = np.tile(np.linspace(1.0, 0.5, 6), (3, 1))
+    wise = np.full((3, 6), 0.4)
+    wise[:, 0], wise[0, :5] = 1.0, 1.0
+    told = tabulate_savings(results_of(random, wise), CONFIG).set_index(["arm", "measure"])
+    assert told.loc[("wise", "rmse"), "saving_high"] <= 1
+
+
 def test_tabulate_savings__of_one_seed_has_no_interval() -> None:
     n_labels = np.array(CONFIG.n_labels, dtype=float)
     curves = (power_law(n_labels, factor)[None] for factor in (1.0, 0.5))

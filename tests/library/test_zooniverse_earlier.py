@@ -82,5 +82,8 @@ def test_read_asked_ids__takes_whole_numbers_and_refuses_floats(tmp_path: Path) 
     table.to_parquet(tmp_path / "whole.parquet")
     table.astype(float).to_parquet(tmp_path / "float.parquet")
     assert read_asked_ids([str(tmp_path / "whole.parquet")]) == set(map(str, table["id_str"]))
-    with pytest.raises(SubjectSetError, match="float.parquet holds id_str as double; give ids as "):
+    with pytest.raises(
+        SubjectSetError,
+        match="float.parquet: the ids in 'id_str' are stored as double.*; give them as text",
+    ):
         read_asked_ids([str(tmp_path / "float.parquet")])
